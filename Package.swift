@@ -1,0 +1,54 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swift: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+
+let package = Package(
+    name: "gatehouse",
+    products: [
+        .executable(name: "gatehouse", targets: ["gatehouse"]),
+        .executable(name: "compute-simulator", targets: ["compute-simulator"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    ],
+    targets: [
+        .target(name: "CLinux"),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "Bytes", swiftSettings: swift),
+        .target(name: "HTTP", dependencies: ["Bytes", "CZlib"], swiftSettings: swift),
+        .target(name: "Loop", dependencies: ["Bytes", "CLinux"], swiftSettings: swift),
+        .target(
+            name: "OpenStack", dependencies: ["Bytes", "HTTP", .product(name: "Yams", package: "Yams")],
+            swiftSettings: swift),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "Bytes", "HTTP", "Loop", "OpenStack", "COpenSSL",
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: swift),
+        .executableTarget(
+            name: "gatehouse",
+            dependencies: [
+                "Gateway", "OpenStack", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: swift),
+        .executableTarget(
+            name: "compute-simulator",
+            dependencies: [
+                "Bytes", "HTTP", "Loop", "OpenStack",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: swift),
+        .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: swift),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Bytes"], swiftSettings: swift),
+        .testTarget(name: "LoopTests", dependencies: ["Loop", "Bytes"], swiftSettings: swift),
+        .testTarget(
+            name: "OpenStackTests", dependencies: ["OpenStack", "HTTP", "Bytes"], swiftSettings: swift),
+        .testTarget(
+            name: "GatewayTests", dependencies: ["Gateway", "OpenStack", "HTTP", "Loop", "Bytes"], swiftSettings: swift),
+        .testTarget(name: "StructureTests", swiftSettings: swift),
+    ]
+)
