@@ -1,0 +1,4 @@
+@main
+struct ComputeSimulator {
+    static func main() {}
+}
