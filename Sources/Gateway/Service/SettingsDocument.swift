@@ -50,7 +50,11 @@ enum SettingsDocument {
         switch error {
         case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
             .composer(let context, let problem, let mark, _):
-            let circumstance = context.map { "\($0.text), " } ?? ""
+            // A context with a place of its own names where the unfinished thing begins.
+            let circumstance =
+                context.map {
+                    $0.mark.line == mark.line ? "\($0.text), " : "\($0.text) from line \($0.mark.line), "
+                } ?? ""
             return (mark.line, mark.column, "not YAML: \(circumstance)\(problem)")
         case .duplicatedKeysInMapping(let keys, let context):
             let names = keys.map { "`\($0.prefix(64))`" }.joined(separator: ", ")
@@ -64,7 +68,7 @@ enum SettingsDocument {
     }
 
     private static func place(ofInvalidByteIn bytes: ArraySlice<UInt8>) -> (line: Int, column: Int) {
-        // Decoding with repair and comparing finds the first byte that was repaired.
+        // Decoding stops at the first byte that is not UTF-8.
         var line = 1
         var column = 1
         var decoder = UTF8()

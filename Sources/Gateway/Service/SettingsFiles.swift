@@ -56,19 +56,17 @@ enum FileContent {
 enum DeepStack {
     static let byteCount = 16 << 20
 
-    static func run<Value: Sendable>(_ work: @Sendable () -> Value) -> Value {
-        withoutActuallyEscaping(work) { work in
-            let box = Box<Value>()
-            let finished = DispatchSemaphore(value: 0)
-            let thread = Thread {
-                box.value = work()
-                finished.signal()
-            }
-            thread.stackSize = byteCount
-            thread.start()
-            finished.wait()
-            return box.value!
+    static func run<Value: Sendable>(_ work: @escaping @Sendable () -> Value) -> Value {
+        let box = Box<Value>()
+        let finished = DispatchSemaphore(value: 0)
+        let thread = Thread {
+            box.value = work()
+            finished.signal()
         }
+        thread.stackSize = byteCount
+        thread.start()
+        finished.wait()
+        return box.value!
     }
 
     // Unchecked: the semaphore orders the one write before the one read.

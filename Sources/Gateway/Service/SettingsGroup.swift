@@ -72,7 +72,9 @@ enum SettingsGroup: String, CaseIterable, Sendable {
 
     /// The key of this group that `name` was probably meant to be; nil when none is near.
     ///
-    /// - Limits: two edits, one for names of up to four letters; names over 64 letters have no neighbour.
+    /// - Shape: at most two edits away, one for names of up to four letters; else the only key that begins
+    ///   with it.
+    /// - Limits: names over 64 letters have no neighbour.
     func findNearest(_ name: String) -> String? {
         guard name.utf8.count <= 64 else { return nil }
         let written = Array(name.lowercased().map { $0 == "-" ? "_" : $0 })
@@ -82,7 +84,9 @@ enum SettingsGroup: String, CaseIterable, Sendable {
             let distance = Self.editCount(from: written, to: Array(key))
             if distance <= allowance, distance < best?.distance ?? .max { best = (key, distance) }
         }
-        return best?.key
+        if let best { return best.key }
+        let longer = keys.filter { $0.hasPrefix(name) }
+        return longer.count == 1 ? longer.first : nil
     }
 
     /// Insertions, removals, replacements and swaps of neighbours from one word to the other.

@@ -6,7 +6,6 @@ final class SettingsReading {
     let directory: String
     let environment: [String: String]
     private(set) var mistakes: [SettingsMistake] = []
-    private var isFull = false
 
     init(file: String, directory: String, environment: [String: String]) {
         self.file = file
@@ -102,6 +101,9 @@ final class SettingsReading {
         }
     }
 
+    /// A scalar as it is written, before variables are replaced: those may hold secrets.
+    static func written(_ node: Node?) -> String { "`\((node?.scalar?.string ?? "").prefix(80))`" }
+
     /// Whether the node is written as YAML's null: nothing, `~` or `null`, without quotes.
     static func isNull(_ node: Node) -> Bool {
         guard case .scalar(let scalar) = node, scalar.style == .plain || scalar.style == .any else {
@@ -129,6 +131,8 @@ struct SettingsMapping {
     let mark: Mark?
     let reading: SettingsReading
     private var nodes: [String: Node] = [:]
+    /// Whether something else stands in the mapping's place: then nothing is missing in it.
+    private var isReplaced = false
 
     /// Takes the keys of `node`; anything but a mapping, an unknown key or an unavailable one is a mistake.
     ///
@@ -141,6 +145,7 @@ struct SettingsMapping {
         guard case .mapping(let mapping) = node else {
             let subject = name.isEmpty ? "" : "`\(name)`: "
             reading.add(node.mark, "\(subject)expected a mapping, got \(SettingsReading.kind(node))")
+            isReplaced = true
             return
         }
         for (key, value) in mapping {
@@ -169,6 +174,7 @@ struct SettingsMapping {
     /// As `node`, and a mistake when the key is absent.
     func requiredNode(_ key: String) -> Node? {
         if let node = node(key) { return node }
+        guard !isReplaced else { return nil }
         let place = group.rawValue.isEmpty ? "" : " in `\(group.rawValue)`"
         reading.add(mark, "`\(key)` is missing\(place)")
         return nil
@@ -286,8 +292,7 @@ extension SettingsReading {
         do {
             return try read(text)
         } catch {
-            // Written text, not the replaced one: a variable may hold a secret.
-            let shown = isSecret ? "the value" : "`\((node.scalar?.string ?? "").prefix(80))`"
+            let shown = isSecret || error.hidesValue ? "the value" : SettingsReading.written(node)
             add(node.mark, "`\(name)`: \(shown) \(error.reason)")
             return nil
         }

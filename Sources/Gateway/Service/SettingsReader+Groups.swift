@@ -39,7 +39,7 @@ extension SettingsReading {
             else { continue }
             // Port 0 is another port each time.
             if address.port != 0, listeners.contains(where: { $0.listener.address == address }) {
-                add(node.mark, "`address`: \(address) is listened on already")
+                add(node.mark, "`address`: \(Self.written(node)) is listened on already")
             }
             listeners.append((Settings.Listener(address: address), node.mark))
         }
@@ -51,13 +51,15 @@ extension SettingsReading {
     ) -> Settings.Admin {
         var admin = Settings.Admin()
         let group = root.subgroup("admin", .admin)
-        let written = group.scalar("address", SettingsScalars.listenAddress)
-        if let written { admin.address = written }
+        if let address = group.scalar("address", SettingsScalars.listenAddress) { admin.address = address }
         if admin.address.port != 0,
             let same = listeners.first(where: { $0.listener.address == admin.address })
         {
-            let mark = written == nil ? same.mark : group.node("address")?.mark
-            add(mark, "`address`: \(admin.address) is both a listener's and the admin listener's")
+            if let node = group.node("address") {
+                add(node.mark, "`address`: \(Self.written(node)) is a listener's already")
+            } else {
+                add(same.mark, "`address`: this is the admin listener's, unless `admin` has another")
+            }
         }
         return admin
     }
@@ -85,7 +87,7 @@ extension SettingsReading {
             let isKnown = limits.trustedProxies.contains {
                 $0.bytes == block.bytes && $0.prefixBitCount == block.prefixBitCount
             }
-            if isKnown { add(item.mark, "`trusted_proxies`: \(block) is there already") }
+            if isKnown { add(item.mark, "`trusted_proxies`: \(Self.written(item)) is there already") }
             limits.trustedProxies.append(block)
         }
         limits.via =
@@ -120,7 +122,7 @@ extension SettingsReading {
         for item in group.items("endpoints", limit: 64, isRequired: true) {
             guard let endpoint = scalar(item, "endpoints", SettingsScalars.endpoint) else { continue }
             if endpoints.contains(where: { $0.address == endpoint.address }) {
-                add(item.mark, "`endpoints`: \(endpoint.url) is there already")
+                add(item.mark, "`endpoints`: \(Self.written(item)) is there already")
             }
             endpoints.append(endpoint)
         }
@@ -197,7 +199,7 @@ extension SettingsReading {
 
     private func readableFile(_ text: String) throws(ScalarMistake) -> String {
         let path = try path(text)
-        guard access(path, F_OK) == 0 else { throw ScalarMistake(reason: "there is no such file (\(path))") }
+        guard access(path, F_OK) == 0 else { throw ScalarMistake(reason: "does not exist (\(path))") }
         guard FileContent.isRegularFile(path) else { throw ScalarMistake(reason: "is not a regular file") }
         guard access(path, R_OK) == 0 else { throw ScalarMistake(reason: "cannot be read: no permission") }
         return path

@@ -82,7 +82,7 @@ extension SettingsReading {
         for item in group.items(key, limit: 64, isRequired: false) {
             guard let role = scalar(item, key, Self.role) else { continue }
             if roles.contains(where: { $0.lowercased() == role.lowercased() }) {
-                add(item.mark, "`\(key)`: \(role) is there already")
+                add(item.mark, "`\(key)`: \(Self.written(item)) is there already")
             }
             roles.append(role)
         }

@@ -3,6 +3,8 @@ internal import Glibc
 /// Why a scalar is not what its setting needs; the reason continues the sentence «`key`: …».
 struct ScalarMistake: Error {
     var reason: String
+    /// Whether the value may hold a secret and is not to be shown.
+    var hidesValue = false
 }
 
 /// Reads the scalar forms of the settings file: durations, sizes, addresses, endpoints, CIDR blocks, moments.
@@ -79,16 +81,18 @@ enum SettingsScalars {
     static func endpoint(_ text: String) throws(ScalarMistake) -> Settings.Endpoint {
         let lowered = text.lowercased()
         if lowered.hasPrefix("https://") {
-            throw ScalarMistake(reason: "https upstreams are not available in this version")
+            throw ScalarMistake(reason: "needs https, which is not available in this version")
         }
         guard lowered.hasPrefix("http://") else {
             throw ScalarMistake(reason: "is not an endpoint: write http://host:port")
         }
         var rest = text.dropFirst("http://".count)
         if rest.hasSuffix("/") { rest = rest.dropLast() }
-        if rest.contains("@") { throw ScalarMistake(reason: "an endpoint has no user name or password") }
+        guard !rest.contains("@") else {
+            throw ScalarMistake(reason: "has a user name or password; an endpoint has none", hidesValue: true)
+        }
         if rest.contains(where: { $0 == "/" || $0 == "?" || $0 == "#" }) {
-            throw ScalarMistake(reason: "an endpoint has no path: the paths of the definition are its paths")
+            throw ScalarMistake(reason: "has a path or a query; the definition has the paths")
         }
         let address = try hostAndPort(String(rest), defaultPort: 80)
         guard address.port != 0 else {
@@ -206,9 +210,11 @@ enum SettingsScalars {
         }
     }
 
-    /// The leading digits as a number (nil when there are none, or too many) and what follows them.
+    /// The leading digits as a number, nil when there are none, and what follows them.
     private static func split(_ text: String) -> (number: Int?, unit: String) {
         let digits = text.utf8.prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
-        return (Int(Substring(digits)), String(text[digits.endIndex...]))
+        // Too many digits for a number are the largest number, which no setting allows.
+        let number = digits.isEmpty ? nil : Int(Substring(digits)) ?? .max
+        return (number, String(text[digits.endIndex...]))
     }
 }
