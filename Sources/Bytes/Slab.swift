@@ -102,3 +102,75 @@ public struct Slab<Element: ~Copyable>: ~Copyable {
         blocks[Int(index) / Self.blockSlotCount] + Int(index) % Self.blockSlotCount
     }
 }
+
+/// Slots whose elements are made once and reused as they are, for elements that own memory worth keeping.
+///
+/// - Shape: as `Slab`; `take` lends a slot in whatever state its last user left it, so users reset before `release`.
+/// - Limits: at most `capacity` lent slots; `take` then answers nil.
+public struct RecycledSlab<Element: ~Copyable>: ~Copyable {
+    @usableFromInline static var blockSlotCount: Int { 64 }
+
+    @usableFromInline var blocks: [UnsafeMutablePointer<Element>] = []
+    // Odd: lent. Even: free, though still initialized.
+    @usableFromInline var generations: [UInt32] = []
+    @usableFromInline var freeIndices: [UInt32] = []
+    @usableFromInline var lentCount = 0
+    public let capacity: Int
+
+    @inlinable public init(capacity: Int) { self.capacity = capacity }
+
+    @inlinable deinit {
+        for index in 0..<generations.count { pointer(at: UInt32(index)).deinitialize(count: 1) }
+        for block in blocks { block.deallocate() }
+    }
+
+    @inlinable public var count: Int { lentCount }
+
+    /// Lends a free slot, made by `make` when none was used before.
+    @inlinable public mutating func take(make: () -> Element) -> Handle? {
+        guard lentCount < capacity else { return nil }
+        let index: UInt32
+        if let reused = freeIndices.popLast() {
+            index = reused
+        } else {
+            index = UInt32(generations.count)
+            if generations.count == blocks.count * Self.blockSlotCount {
+                blocks.append(.allocate(capacity: Self.blockSlotCount))
+            }
+            generations.append(0)
+            pointer(at: index).initialize(to: make())
+        }
+        generations[Int(index)] &+= 1  // As in `Slab`: wrapping only weakens the stale check.
+        lentCount += 1
+        return Handle(index: index, generation: generations[Int(index)])
+    }
+
+    /// The slot that `handle` names, or nil when it was released.
+    @inlinable public func find(_ handle: Handle) -> UnsafeMutablePointer<Element>? {
+        guard Int(handle.index) < generations.count, handle.generation & 1 == 1,
+            generations[Int(handle.index)] == handle.generation
+        else { return nil }
+        return pointer(at: handle.index)
+    }
+
+    /// The lent slot at `index`, or nil.
+    @inlinable public func find(index: UInt32) -> UnsafeMutablePointer<Element>? {
+        guard Int(index) < generations.count, generations[Int(index)] & 1 == 1 else { return nil }
+        return pointer(at: index)
+    }
+
+    /// How many indices were ever used; walk `0 ..< usedCount` with `find(index:)`.
+    @inlinable public var usedCount: Int { generations.count }
+
+    /// Takes a slot back, its element kept as it is; a stale handle does nothing.
+    @inlinable public mutating func release(_ handle: Handle) {
+        guard find(handle) != nil else { return }
+        generations[Int(handle.index)] &+= 1
+        freeIndices.append(handle.index)
+        lentCount -= 1
+    }
+
+    @inlinable func pointer(at index: UInt32) -> UnsafeMutablePointer<Element> {
+        blocks[Int(index) / Self.blockSlotCount] + Int(index) % Self.blockSlotCount
+    }
+}
