@@ -2,10 +2,10 @@ public import Logging
 
 /// Everything an operator can set, after reading and checking.
 ///
-/// - Shape: plain values, copied to each worker. A property carries the name of its key in the settings file; keys that
-///   hold a size or a count say `ByteCount` or `Count` here. Paths are absolute.
-/// - Limits: every value is inside the range that `SettingsReader` names in its mistakes; `init()` gives the defaults,
-///   which have no listener and no API.
+/// - Shape: plain values, copied to each worker. A property carries the name of its key in the settings file;
+///   keys that hold a size or a count say `ByteCount` or `Count` here. Paths are absolute.
+/// - Limits: every value is inside the range that `SettingsReader` names in its mistakes; `init()` gives the
+///   defaults, which have no listener and no API.
 /// - Source: ours (design.md §5).
 public struct Settings: Sendable, Equatable {
     /// Where clients connect; at least one, no two alike.
@@ -18,7 +18,8 @@ public struct Settings: Sendable, Equatable {
     public var drainTimeout: Duration = .seconds(30)
     /// `http`: limits and time limits of downstream messages.
     public var http = MessageLimits()
-    /// The APIs in front of which this process stands; at least one. The first whose definition knows a path serves it.
+    /// The APIs in front of which this process stands; at least one. The first whose definition knows a path
+    /// serves it.
     public var apis: [API] = []
     /// Who judges tokens.
     public var identity = IdentitySource()
