@@ -1,5 +1,6 @@
 import Foundation
 import Gateway
+import Loop
 import Testing
 
 enum SettingsPlaces {
@@ -35,7 +36,7 @@ enum SettingsPlaces {
 struct SettingsReaderTests {
     @Test func `what is left out has the defaults of the structs`() throws {
         var expected = Settings()
-        expected.listeners = [Settings.Listener(address: NetworkAddress(host: "127.0.0.1", port: 8774))]
+        expected.listeners = [Settings.Listener(address: .loopback(port: 8774))]
         let endpoint = Settings.Endpoint(
             address: NetworkAddress(host: "127.0.0.1", port: 18774), url: "http://127.0.0.1:18774")
         expected.apis = [
@@ -95,10 +96,10 @@ struct SettingsReaderTests {
             Array(text.utf8), file: "test.yaml", directory: directory)
         var expected = Settings()
         expected.listeners = [
-            Settings.Listener(address: NetworkAddress(host: "::1", port: 80)),
-            Settings.Listener(address: NetworkAddress(host: "0.0.0.0", port: 0)),
+            Settings.Listener(address: try #require(SocketAddress(parsing: "[::1]:80"))),
+            Settings.Listener(address: try #require(SocketAddress(parsing: "0.0.0.0:0"))),
         ]
-        expected.admin.address = NetworkAddress(host: "127.0.0.1", port: 9)
+        expected.admin.address = .loopback(port: 9)
         expected.workers = 3
         expected.drainTimeout = .seconds(60)
         expected.http.maxHeadByteCount = 32_768
@@ -108,12 +109,9 @@ struct SettingsReaderTests {
         expected.http.contentProgressTimeout = .seconds(2)
         expected.http.idleTimeout = .seconds(7_200)
         expected.http.maxConnectionCount = 17
-        expected.http.trustedProxies = [
-            CIDRBlock(bytes: [10, 0, 0, 0], prefixBitCount: 8, description: "10.0.0.0/8"),
-            CIDRBlock(
-                bytes: [0xFD] + [UInt8](repeating: 0, count: 15), prefixBitCount: 8, description: "fd00::/8"),
-            CIDRBlock(bytes: [192, 0, 2, 1], prefixBitCount: 32, description: "192.0.2.1"),
-        ]
+        expected.http.trustedProxies = try ["10.0.0.0/8", "fd00::/8", "192.0.2.1"].map {
+            try #require(AddressBlock(parsing: $0))
+        }
         expected.http.via = "edge-1"
         var upstream = Settings.Upstream(endpoints: [
             Settings.Endpoint(address: NetworkAddress(host: "nova", port: 80), url: "http://nova"),

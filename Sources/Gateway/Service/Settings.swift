@@ -1,4 +1,5 @@
 public import Logging
+public import Loop
 
 /// Everything an operator can set, after reading and checking.
 ///
@@ -36,15 +37,16 @@ public struct Settings: Sendable, Equatable {
 extension Settings {
     /// One address on which requests are accepted.
     public struct Listener: Sendable, Equatable {
-        public var address: NetworkAddress
+        /// With port 0 the kernel chooses one.
+        public var address: SocketAddress
 
-        public init(address: NetworkAddress) { self.address = address }
+        public init(address: SocketAddress) { self.address = address }
     }
 
     /// The admin listener.
     public struct Admin: Sendable, Equatable {
         /// Loopback unless set, because it answers without a token.
-        public var address = NetworkAddress(host: "127.0.0.1", port: 8775)
+        public var address = SocketAddress.loopback(port: 8775)
 
         public init() {}
     }
@@ -66,7 +68,7 @@ extension Settings {
         /// `max_connections`: open downstream connections of the whole process.
         public var maxConnectionCount = 16_384
         /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
-        public var trustedProxies: [CIDRBlock] = []
+        public var trustedProxies: [AddressBlock] = []
         /// The pseudonym in `Via` (RFC 9110 §7.6.3), a token.
         public var via = "gatehouse"
 

@@ -84,10 +84,9 @@ extension SettingsReading {
             "max_connections", in: 1...1 << 20, or: limits.maxConnectionCount)
         for item in group.items("trusted_proxies", limit: 256, isRequired: false) {
             guard let block = scalar(item, "trusted_proxies", SettingsScalars.block) else { continue }
-            let isKnown = limits.trustedProxies.contains {
-                $0.bytes == block.bytes && $0.prefixBitCount == block.prefixBitCount
+            if limits.trustedProxies.contains(block) {
+                add(item.mark, "`trusted_proxies`: \(Self.written(item)) is there already")
             }
-            if isKnown { add(item.mark, "`trusted_proxies`: \(Self.written(item)) is there already") }
             limits.trustedProxies.append(block)
         }
         limits.via =

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Loop
 
 /// Why a scalar is not what its setting needs; the reason continues the sentence «`key`: …».
 struct ScalarMistake: Error {
@@ -69,12 +69,12 @@ enum SettingsScalars {
     }
 
     /// An IP address and a port to listen on; port 0 lets the kernel choose.
-    static func listenAddress(_ text: String) throws(ScalarMistake) -> NetworkAddress {
+    static func listenAddress(_ text: String) throws(ScalarMistake) -> SocketAddress {
         let address = try hostAndPort(text, defaultPort: nil)
-        guard addressBytes(address.host) != nil else {
+        guard let ip = IPAddress(parsing: address.host) else {
             throw ScalarMistake(reason: "is not an IP address and a port, as 127.0.0.1:8774 or [::1]:8774")
         }
-        return address
+        return SocketAddress(ip: ip, port: address.port)
     }
 
     /// An upstream endpoint: `http://`, a host or IP address, a port unless it is 80, nothing more.
@@ -102,23 +102,17 @@ enum SettingsScalars {
     }
 
     /// `10.0.0.0/8`, `fd00::/8`, or one address.
-    static func block(_ text: String) throws(ScalarMistake) -> CIDRBlock {
+    static func block(_ text: String) throws(ScalarMistake) -> AddressBlock {
+        if let block = AddressBlock(parsing: text) { return block }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let bytes = addressBytes(String(parts[0])) else {
+        guard parts.count <= 2, let address = IPAddress(parsing: String(parts[0])) else {
             throw ScalarMistake(reason: "is not an address block, as 10.0.0.0/8, fd00::/8 or one IP address")
         }
-        var prefix = bytes.count * 8
-        if parts.count == 2 {
-            let (number, unit) = split(String(parts[1]))
-            guard let number, unit.isEmpty, number <= prefix else {
-                throw ScalarMistake(reason: "has a prefix that is not 0 to \(prefix)")
-            }
-            prefix = number
+        let (number, unit) = split(parts.count == 2 ? String(parts[1]) : "")
+        guard let number, unit.isEmpty, number <= address.bitCount else {
+            throw ScalarMistake(reason: "has a prefix that is not 0 to \(address.bitCount)")
         }
-        for bit in prefix..<(bytes.count * 8) where bytes[bit / 8] & (0x80 >> UInt8(bit % 8)) != 0 {
-            throw ScalarMistake(reason: "has bits set after its prefix of \(prefix)")
-        }
-        return CIDRBlock(bytes: bytes, prefixBitCount: prefix, description: text)
+        throw ScalarMistake(reason: "has bits set after its prefix of \(number)")
     }
 
     /// Seconds since 1970 of `2030-01-31T12:00:00Z`; only whole seconds and UTC, as Keystone writes them.
@@ -147,16 +141,6 @@ enum SettingsScalars {
         return Int64(days * 86_400 + hour * 3_600 + minute * 60 + second)
     }
 
-    /// Four or sixteen bytes of an IP address in text; nil when it is none.
-    static func addressBytes(_ text: String) -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: 16)
-        // A NUL inside would hide what follows from inet_pton.
-        guard !text.utf8.contains(0) else { return nil }
-        if inet_pton(AF_INET, text, &bytes) == 1 { return Array(bytes[..<4]) }
-        if inet_pton(AF_INET6, text, &bytes) == 1 { return bytes }
-        return nil
-    }
-
     /// `host:port` or `[IPv6]:port`.
     private static func hostAndPort(_ text: String, defaultPort: UInt16?) throws(ScalarMistake)
         -> NetworkAddress
@@ -166,7 +150,7 @@ enum SettingsScalars {
         if text.hasPrefix("[") {
             guard let end = text.firstIndex(of: "]") else { throw ScalarMistake(reason: "has no `]`") }
             host = text[text.index(after: text.startIndex)..<end]
-            guard let bytes = addressBytes(String(host)), bytes.count == 16 else {
+            guard IPAddress(parsing: String(host))?.family == .v6 else {
                 throw ScalarMistake(reason: "has no IPv6 address in its brackets")
             }
             let rest = text[text.index(after: end)...]
