@@ -1,10 +1,10 @@
 /// Coarse timers of one loop: at most one pending deadline for each node, a node being a slab index.
 ///
-/// - Shape: four levels of 64 slots; a slot of level n spans 64ⁿ ticks of 10 ms, so the wheel reaches 45 hours. A
-///   node is linked into the slot of its deadline and moves down a level when the wheel gets there; one beyond the
-///   reach waits in the last slot and is linked anew from there.
-/// - Limits: setting and clearing are O(1); a deadline is popped by the first `popExpired` that comes at or after it,
-///   rounded up to a tick.
+/// - Shape: four levels of 64 slots; a slot of level n spans 64ⁿ ticks of 10 ms, so the wheel reaches 45
+///   hours. A node is linked into the slot of its deadline and moves down a level when the wheel gets there;
+///   one beyond the reach waits in the last slot and is linked anew from there.
+/// - Limits: setting and clearing are O(1); a deadline is popped by the first `popExpired` that comes at or
+///   after it, rounded up to a tick.
 /// - Lazy: `set` moves a node only to an earlier tick. A later deadline, which is what each read and write on
 ///   a live connection brings, costs one comparison; the node is then popped at its old tick, early. So the
 ///   owner compares the deadline it holds with the clock, and sets the node again when there is time left.

@@ -67,7 +67,8 @@ import Testing
                 dispatchPrecondition(condition: .onQueue(queue))
                 count.wrappingAdd(1, ordering: .relaxed)
             }
-            // Before libdispatch has its handler in place, a signal is ignored; so send until one comes through.
+            // Before libdispatch has its handler in place, a signal is ignored; so send until one comes
+            // through.
             let first = await eventually {
                 kill(getpid(), SIGHUP)
                 return count.load(ordering: .relaxed) > 0

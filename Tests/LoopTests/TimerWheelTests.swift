@@ -66,7 +66,7 @@ final class HeldWheel {
             while let node = wheel.popExpired(now: now) {
                 guard let tick = model.due()[node] else {
                     Issue.record(
-                        "seed \(seed): node \(node) was popped, the model has \(String(describing: model.pending[node]))"
+                        "seed \(seed): node \(node) popped, the model has \(model.pending[node] ?? 0)"
                     )
                     return
                 }
