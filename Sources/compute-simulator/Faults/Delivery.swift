@@ -44,7 +44,11 @@ struct Delivery {
     private static func latin1(_ text: String) -> [UInt8] {
         var bytes: [UInt8] = []
         for scalar in text.unicodeScalars {
-            if scalar.value < 0x100 { bytes.append(UInt8(scalar.value)) } else { bytes += Array(String(scalar).utf8) }
+            if scalar.value < 0x100 {
+                bytes.append(UInt8(scalar.value))
+            } else {
+                bytes += Array(String(scalar).utf8)
+            }
         }
         return bytes
     }

@@ -40,7 +40,9 @@ struct RequestLog {
         if entry.refusal == nil {
             requestCount += 1
             let path = entry.method + " " + entry.target.prefix { $0 != "?" }
-            if pathCounts[path] != nil || pathCounts.count < Self.pathLimit { pathCounts[path, default: 0] += 1 }
+            if pathCounts[path] != nil || pathCounts.count < Self.pathLimit {
+                pathCounts[path, default: 0] += 1
+            }
         } else {
             refusalCount += 1
         }

@@ -33,7 +33,9 @@ struct ImageService {
     }
 
     private func missing(_ text: String) -> Response {
-        Response(404, [("Content-Type", "text/plain; charset=UTF-8")], content: Array("404 Not Found\n\n\(text)".utf8))
+        Response(
+            404, [("Content-Type", "text/plain; charset=UTF-8")],
+            content: Array("404 Not Found\n\n\(text)".utf8))
     }
 
     private func list(_ query: [(name: String, value: String)]) -> Response {
@@ -42,7 +44,9 @@ struct ImageService {
             if name == "name" { images.removeAll { $0.name != value } }
             if name == "owner" { images.removeAll { $0.owner != value } }
             if name == "id" {
-                let ids = value.hasPrefix("in:") ? value.dropFirst(3).split(separator: ",").map(String.init) : [value]
+                let ids =
+                    value.hasPrefix("in:")
+                    ? value.dropFirst(3).split(separator: ",").map(String.init) : [value]
                 images.removeAll { !ids.contains($0.id) }
             }
             if name == "marker", let index = images.firstIndex(where: { $0.id == value }) {

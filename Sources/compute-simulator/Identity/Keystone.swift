@@ -17,7 +17,8 @@ struct Keystone {
         let response: Response
         switch path.first {
         case "image": response = ImageService(cloud: cloud).answer(asked, Array(path.dropFirst()), now: now)
-        case "network": response = NetworkService(cloud: cloud).answer(asked, Array(path.dropFirst()), now: now)
+        case "network":
+            response = NetworkService(cloud: cloud).answer(asked, Array(path.dropFirst()), now: now)
         default:
             do { response = try identity(asked, path, now: now) } catch { response = Self.refuse(error) }
         }
@@ -62,13 +63,16 @@ struct Keystone {
             }
         }
         guard path[0] == "v3" else { throw .notFound("The resource could not be found.") }
-        if path.count == 1 { return .json { writer in writer.member("version") { Self.writeVersion(&$0, base) } } }
+        if path.count == 1 {
+            return .json { writer in writer.member("version") { Self.writeVersion(&$0, base) } }
+        }
         switch (request.method, path.dropFirst().joined(separator: "/")) {
         case ("POST", "auth/tokens"): return try TokenIssue(keystone: self, now: now).answer(request)
         case ("GET", "auth/tokens"): return try validate(request, now: now)
         case ("DELETE", "auth/tokens"):
             let caller = try caller(request, now: now)
-            guard let subject = request.value("x-subject-token"), cloud.validToken(subject, at: now) != nil else {
+            guard let subject = request.value("x-subject-token"), cloud.validToken(subject, at: now) != nil
+            else {
                 throw .notFound("Failed to validate token")
             }
             guard subject == caller.id || caller.isAdmin else {
@@ -110,7 +114,8 @@ struct Keystone {
     private func validate(_ request: Request, now: Moment) throws(Refusal) -> Response {
         let caller = try caller(request, now: now)
         let query = Text.queryPairs(request.query) ?? []
-        guard let subject = request.value("x-subject-token"), let token = cloud.tokens[subject], !token.isRevoked
+        guard let subject = request.value("x-subject-token"), let token = cloud.tokens[subject],
+            !token.isRevoked
         else { throw .notFound("Failed to validate token") }
         // Expired tokens can be fetched for two days more (Keystone's allow_expired_window).
         let mayBeExpired = query.contains { $0.name == "allow_expired" && $0.value != "0" }
@@ -172,7 +177,8 @@ struct Keystone {
     }
 
     func writeCatalog(_ writer: inout JSONWriter, project: String, base: LinkBase) {
-        let compute = computeURL.replacing("%(project_id)s", with: project).replacing("$(project_id)s", with: project)
+        let compute = computeURL.replacing("%(project_id)s", with: project).replacing(
+            "$(project_id)s", with: project)
         let services = [
             ("nova", "compute", compute), ("keystone", "identity", base.text + "/v3"),
             ("glance", "image", base.text + "/image"), ("neutron", "network", base.text + "/network"),
@@ -209,14 +215,18 @@ struct Keystone {
         let own = cloud.users[caller.user]?.roles.keys.sorted() ?? []
         switch (path[0], path.count) {
         case ("projects", 1):
-            let projects = cloud.projects.values.filter { name == nil || $0.name == name }.sorted { $0.id < $1.id }
+            let projects = cloud.projects.values.filter { name == nil || $0.name == name }.sorted {
+                $0.id < $1.id
+            }
             return list("projects", base) { for project in projects { write(&$0, project, base) } }
         case ("auth", 2) where path[1] == "projects", ("users", 3) where path[2] == "projects":
             let projects = own.compactMap { cloud.projects[$0] }
             return list("projects", base) { for project in projects { write(&$0, project, base) } }
         case ("auth", 2) where path[1] == "catalog":
             return .json { writer in
-                writer.list("catalog") { writeCatalog(&$0, project: caller.project ?? "", base: LinkBase(request)) }
+                writer.list("catalog") {
+                    writeCatalog(&$0, project: caller.project ?? "", base: LinkBase(request))
+                }
             }
         case ("projects", 2):
             guard let project = cloud.projects[path[1]] else {
@@ -233,7 +243,8 @@ struct Keystone {
             return .json { writer in writer.member("user") { members(&$0, user, base) } }
         case ("roles", 1):
             return list("roles", base) { items in
-                for role in ["admin", "manager", "member", "reader", "service"] where name == nil || role == name {
+                for role in ["admin", "manager", "member", "reader", "service"]
+                where name == nil || role == name {
                     items.object { item in
                         item.member("id", Seed.compactID("role " + role))
                         item.member("name", role)

@@ -40,7 +40,9 @@ struct NetworkService {
             let found = rows.filter { row in query.allSatisfy { Self.matches(row, $0) } }
             return .json { $0.member(plural, .array(found)) }
         }
-        guard let row = rows.first(where: { $0["id"]?.string == path[2] }) else { return missing(path[1], path[2]) }
+        guard let row = rows.first(where: { $0["id"]?.string == path[2] }) else {
+            return missing(path[1], path[2])
+        }
         return .json { $0.member(String(plural.dropLast()), row) }
     }
 
@@ -63,7 +65,8 @@ struct NetworkService {
     private func networks(_ token: Token) -> [JSONValue] {
         cloud.networks.map { network in
             .object([
-                ("id", .string(network.id)), ("name", .string(network.name)), ("tenant_id", .string(network.project)),
+                ("id", .string(network.id)), ("name", .string(network.name)),
+                ("tenant_id", .string(network.project)),
                 ("project_id", .string(network.project)), ("admin_state_up", .bool(true)),
                 ("status", .string("ACTIVE")), ("subnets", .array([.string(network.subnet)])),
                 ("shared", .bool(network.isShared)), ("router:external", .bool(network.isExternal)),
@@ -98,7 +101,8 @@ struct NetworkService {
                         .array(
                             interface.addresses.map { address in
                                 .object([
-                                    ("subnet_id", .string(interface.subnet)), ("ip_address", .string(address.address)),
+                                    ("subnet_id", .string(interface.subnet)),
+                                    ("ip_address", .string(address.address)),
                                 ])
                             })
                     ),

@@ -8,7 +8,10 @@ struct TokenIssue {
     func answer(_ request: Request) throws(Keystone.Refusal) -> Response {
         guard let auth = JSONParser.read(request.content)?["auth"], let identity = auth["identity"],
             let methods = identity["methods"]?.array?.compactMap(\.string), let method = methods.first
-        else { throw .badRequest("Expecting to find identity in auth. The server could not comply with the request.") }
+        else {
+            throw .badRequest(
+                "Expecting to find identity in auth. The server could not comply with the request.")
+        }
         let user: User
         var project: String?
         switch method {
@@ -40,7 +43,8 @@ struct TokenIssue {
             guard let known = cloud.users[id] else { throw .unauthorized }
             return known
         }
-        guard let name = user["name"]?.string, isDefault(user["domain"]), let known = cloud.user(named: name) else {
+        guard let name = user["name"]?.string, isDefault(user["domain"]), let known = cloud.user(named: name)
+        else {
             throw .unauthorized
         }
         return known
@@ -86,7 +90,8 @@ struct TokenIssue {
             guard cloud.projects[id] != nil else { throw .unauthorized }
             return id
         }
-        guard let name = asked["name"]?.string, isDefault(asked["domain"]), let project = cloud.project(named: name)
+        guard let name = asked["name"]?.string, isDefault(asked["domain"]),
+            let project = cloud.project(named: name)
         else { throw .unauthorized }
         return project.id
     }

@@ -7,7 +7,10 @@ struct Request {
     var fields: [(name: String, value: String)]
     var content: [UInt8] = []
 
-    init(_ method: String, _ target: String, _ fields: [(name: String, value: String)] = [], content: [UInt8] = []) {
+    init(
+        _ method: String, _ target: String, _ fields: [(name: String, value: String)] = [],
+        content: [UInt8] = []
+    ) {
         self.method = method
         self.target = target
         self.fields = fields

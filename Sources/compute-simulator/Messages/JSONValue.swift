@@ -100,7 +100,8 @@ struct JSONParser {
 
     private mutating func take(word: String) -> Bool {
         let wanted = Array(word.utf8)
-        guard bytes.count - position >= wanted.count, bytes[position..<position + wanted.count].elementsEqual(wanted)
+        guard bytes.count - position >= wanted.count,
+            bytes[position..<position + wanted.count].elementsEqual(wanted)
         else { return false }
         position += wanted.count
         return true
@@ -155,7 +156,9 @@ struct JSONParser {
         let start = position
         _ = take(UInt8(ascii: "-"))
         let leading = next
-        guard digits() > 0, leading != 0x30 || position - start <= (bytes[start] == 0x2D ? 2 : 1) else { return nil }
+        guard digits() > 0, leading != 0x30 || position - start <= (bytes[start] == 0x2D ? 2 : 1) else {
+            return nil
+        }
         if take(UInt8(ascii: ".")), digits() == 0 { return nil }
         if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
             if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
@@ -200,7 +203,9 @@ struct JSONParser {
         case UInt8(ascii: "u"):
             guard let unit = hexUnit() else { return nil }
             guard unit >= 0xD800, unit < 0xDC00 else { return Unicode.Scalar(unit) ?? "\u{FFFD}" }
-            guard take(word: "\\u"), let low = hexUnit(), low >= 0xDC00, low < 0xE000 else { return "\u{FFFD}" }
+            guard take(word: "\\u"), let low = hexUnit(), low >= 0xDC00, low < 0xE000 else {
+                return "\u{FFFD}"
+            }
             return Unicode.Scalar(0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00))
         default: return nil
         }

@@ -92,7 +92,9 @@ struct Moment: Comparable, Sendable {
                 offset = readOffset
             }
         }
-        let lengths: [Int64] = [31, year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28, 31, 30, 31, 30]
+        let lengths: [Int64] = [
+            31, year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28, 31, 30, 31, 30,
+        ]
         let later: [Int64] = [31, 31, 30, 31, 30, 31]
         guard reader.isAtEnd, (1...12).contains(month), day >= 1, day <= (lengths + later)[Int(month) - 1],
             hour < 24, minute < 60, second < 60

@@ -53,7 +53,8 @@ enum Text {
             guard
                 let name = String(validating: percentDecoded(sides[0], plusIsSpace: true), as: UTF8.self),
                 let value = String(
-                    validating: sides.count > 1 ? percentDecoded(sides[1], plusIsSpace: true) : [], as: UTF8.self)
+                    validating: sides.count > 1 ? percentDecoded(sides[1], plusIsSpace: true) : [],
+                    as: UTF8.self)
             else { return nil }
             pairs.append((name, value))
         }

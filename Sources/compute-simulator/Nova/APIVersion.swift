@@ -26,7 +26,8 @@ enum VersionChoice: Equatable {
         guard let asked else { return .minor(1) }
         if asked == "latest" { return .minor(newestMinor) }
         let parts = asked.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 2, isNumber(parts[0], mayBeZero: false), isNumber(parts[1], mayBeZero: true) else {
+        guard parts.count == 2, isNumber(parts[0], mayBeZero: false), isNumber(parts[1], mayBeZero: true)
+        else {
             return .malformed(asked)
         }
         guard parts[0] == "2", let minor = Int(parts[1]), (1...newestMinor).contains(minor) else {
@@ -36,7 +37,9 @@ enum VersionChoice: Equatable {
     }
 
     private static func isNumber(_ text: Substring, mayBeZero: Bool) -> Bool {
-        guard let first = text.utf8.first, text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return false }
+        guard let first = text.utf8.first, text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {
+            return false
+        }
         return first != 0x30 || (mayBeZero && text == "0")
     }
 }

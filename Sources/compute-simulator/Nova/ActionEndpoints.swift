@@ -17,7 +17,8 @@ enum ActionEndpoints {
 
     private static let moves: [String: Move] = [
         "os-start": Move(word: "start", from: ["stopped"], task: "powering-on", to: "active", power: 1),
-        "os-stop": Move(word: "stop", from: ["active", "error"], task: "powering-off", to: "stopped", power: 4),
+        "os-stop": Move(
+            word: "stop", from: ["active", "error"], task: "powering-off", to: "stopped", power: 4),
         "pause": Move(word: "pause", from: ["active"], task: "pausing", to: "paused", power: 3),
         "unpause": Move(word: "unpause", from: ["paused"], task: "unpausing", to: "active", power: 1),
         "suspend": Move(word: "suspend", from: ["active"], task: "suspending", to: "suspended", power: 4),
@@ -26,9 +27,11 @@ enum ActionEndpoints {
             word: "shelve", from: ["active", "stopped", "paused", "suspended"], task: "shelving",
             to: "shelved_offloaded", power: 4),
         "shelveOffload": Move(
-            word: "shelve_offload", from: ["shelved"], task: "shelving_offloading", to: "shelved_offloaded", power: 4),
+            word: "shelve_offload", from: ["shelved"], task: "shelving_offloading", to: "shelved_offloaded",
+            power: 4),
         "unshelve": Move(
-            word: "unshelve", from: ["shelved", "shelved_offloaded"], task: "unshelving", to: "active", power: 1),
+            word: "unshelve", from: ["shelved", "shelved_offloaded"], task: "unshelving", to: "active",
+            power: 1),
         "unrescue": Move(word: "unrescue", from: ["rescued"], task: "unrescuing", to: "active", power: 1),
         "restore": Move(word: "restore", from: ["soft-delete"], task: "restoring", to: "active", power: 1),
         "confirmResize": Move(
@@ -37,9 +40,13 @@ enum ActionEndpoints {
         "revertResize": Move(
             word: "revert_resize", from: ["resized"], task: "resize_reverting", to: "active", power: 1,
             effect: .restoreOldFlavor),
-        "os-migrateLive": Move(word: "live_migrate", from: ["active", "paused"], task: "migrating", to: "active", power: 1),
-        "migrate": Move(word: "migrate", from: ["active", "stopped"], task: "resize_prep", to: "resized", power: 1),
-        "evacuate": Move(word: "evacuate", from: ["active", "stopped", "error"], task: "rebuilding", to: "active", power: 1),
+        "os-migrateLive": Move(
+            word: "live_migrate", from: ["active", "paused"], task: "migrating", to: "active", power: 1),
+        "migrate": Move(
+            word: "migrate", from: ["active", "stopped"], task: "resize_prep", to: "resized", power: 1),
+        "evacuate": Move(
+            word: "evacuate", from: ["active", "stopped", "error"], task: "rebuilding", to: "active", power: 1
+        ),
     ]
     private static let adminActions: Set<String> = [
         "os-migrateLive", "migrate", "evacuate", "os-resetState", "injectNetworkInfo", "resetNetwork",
@@ -50,12 +57,15 @@ enum ActionEndpoints {
         "addFixedIp", "removeFixedIp", "addFloatingIp", "removeFloatingIp", "injectNetworkInfo",
     ]
     private static let special: Set<String> = [
-        "reboot", "rebuild", "resize", "rescue", "lock", "unlock", "createImage", "forceDelete", "os-resetState",
-        "os-getConsoleOutput", "os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "resetNetwork",
+        "reboot", "rebuild", "resize", "rescue", "lock", "unlock", "createImage", "forceDelete",
+        "os-resetState",
+        "os-getConsoleOutput", "os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole",
+        "resetNetwork",
     ]
 
     private static func answer(_ call: Call) throws(NovaFault) -> Response {
-        guard let members = call.body?.members, members.count == 1, let (name, argument) = members.first else {
+        guard let members = call.body?.members, members.count == 1, let (name, argument) = members.first
+        else {
             throw .badRequest("Malformed request body")
         }
         guard moves[name] != nil || quiet.contains(name) || special.contains(name) else {
@@ -88,12 +98,16 @@ enum ActionEndpoints {
         case "reboot":
             guard let type = argument["type"]?.string?.uppercased(), type == "SOFT" || type == "HARD" else {
                 throw .badRequest(
-                    "Invalid input for field/attribute reboot. Value: \(argument.plainText). 'type' is a required property")
+                    "Invalid input for field/attribute reboot. Value: \(argument.plainText). 'type' is a required property"
+                )
             }
-            try check(server, type == "SOFT" ? ["active"] : ["active", "stopped", "paused", "suspended", "error"], "reboot")
+            try check(
+                server, type == "SOFT" ? ["active"] : ["active", "stopped", "paused", "suspended", "error"],
+                "reboot")
             record("reboot", server, call)
             call.cloud.start(
-                type == "SOFT" ? "rebooting" : "rebooting_hard", on: server, endsIn: "active", power: 1, now: call.now)
+                type == "SOFT" ? "rebooting" : "rebooting_hard", on: server, endsIn: "active", power: 1,
+                now: call.now)
             return Response(202)
         case "rebuild": return try rebuild(argument, server, call)
         case "resize": return try resize(argument, server, call)
@@ -120,14 +134,16 @@ enum ActionEndpoints {
             }
             (server.vmState, server.taskState, server.pending) = (state, nil, nil)
             return Response(202)
-        case "os-getConsoleOutput": return .json { $0.member("output", "SIMULATED CONSOLE OUTPUT\nLAST LINE") }
+        case "os-getConsoleOutput":
+            return .json { $0.member("output", "SIMULATED CONSOLE OUTPUT\nLAST LINE") }
         case "resetNetwork": throw .gone
         default:
             guard call.minor < 6 else { throw .badRequest("There is no such action: \(name)") }
             return .json { writer in
                 writer.member("console") { console in
                     console.member("type", argument["type"]?.string ?? "novnc")
-                    console.member("url", "http://127.0.0.1:6080/vnc_auto.html?token=\(call.cloud.ids.uuid())")
+                    console.member(
+                        "url", "http://127.0.0.1:6080/vnc_auto.html?token=\(call.cloud.ids.uuid())")
                 }
             }
         }
@@ -143,11 +159,14 @@ enum ActionEndpoints {
         try check(server, ["active", "stopped", "error"], "rebuild")
         server.image = image
         if let name = argument["name"]?.string { server.name = name }
-        if let metadata = argument["metadata"]?.members { server.metadata = metadata.map { ($0.0, $0.1.plainText) } }
+        if let metadata = argument["metadata"]?.members {
+            server.metadata = metadata.map { ($0.0, $0.1.plainText) }
+        }
         record("rebuild", server, call)
         let endsIn = server.vmState == "stopped" ? "stopped" : "active"
         call.cloud.start(
-            "rebuilding", on: server, endsIn: endsIn, power: endsIn == "active" ? 1 : 4, effect: .launch, now: call.now)
+            "rebuilding", on: server, endsIn: endsIn, power: endsIn == "active" ? 1 : 4, effect: .launch,
+            now: call.now)
         let password = argument["adminPass"]?.string ?? call.cloud.ids.password()
         var response = Response.json(202) { writer in
             writer.member("server") { item in
@@ -162,7 +181,8 @@ enum ActionEndpoints {
     private static func resize(
         _ argument: JSONValue, _ server: Server, _ call: Call
     ) throws(NovaFault) -> Response {
-        guard let reference = argument["flavorRef"], reference.string != nil || reference.integer != nil else {
+        guard let reference = argument["flavorRef"], reference.string != nil || reference.integer != nil
+        else {
             throw .badRequest(
                 "Invalid input for field/attribute resize. Value: \(argument.plainText). "
                     + "'flavorRef' is a required property")
@@ -204,7 +224,8 @@ enum ActionEndpoints {
 
     private static func check(_ server: Server, _ states: [String], _ word: String) throws(NovaFault) {
         guard states.contains(server.vmState) else {
-            throw .conflict("Cannot '\(word)' instance \(server.id) while it is in vm_state \(server.vmState)")
+            throw .conflict(
+                "Cannot '\(word)' instance \(server.id) while it is in vm_state \(server.vmState)")
         }
         if let task = server.taskState {
             throw .conflict("Cannot '\(word)' instance \(server.id) while it is in task_state \(task)")
@@ -215,7 +236,8 @@ enum ActionEndpoints {
     static func record(_ action: String, _ server: Server, _ call: Call) {
         server.actions.insert(
             InstanceAction(
-                action: action, request: call.requestID, user: call.token.user, project: call.project, start: call.now,
+                action: action, request: call.requestID, user: call.token.user, project: call.project,
+                start: call.now,
                 finish: nil), at: 0)
         if server.actions.count > 100 { server.actions.removeLast() }
     }

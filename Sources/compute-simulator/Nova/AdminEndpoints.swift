@@ -10,7 +10,8 @@ enum AdminEndpoints {
         Endpoint("GET", "os-hypervisors", strictFrom: 53, query: hypervisorNames) { call throws(NovaFault) in
             try listHypervisors(call, isDetail: false)
         },
-        Endpoint("GET", "os-hypervisors/detail", strictFrom: 53, query: hypervisorNames) { call throws(NovaFault) in
+        Endpoint("GET", "os-hypervisors/detail", strictFrom: 53, query: hypervisorNames) {
+            call throws(NovaFault) in
             try listHypervisors(call, isDetail: true)
         },
         Endpoint("GET", "os-hypervisors/statistics", until: 87) { call throws(NovaFault) in
@@ -25,7 +26,8 @@ enum AdminEndpoints {
                 }
             }
         },
-        Endpoint("GET", "os-hypervisors/{}", strictFrom: 53, query: ["with_servers"]) { call throws(NovaFault) in
+        Endpoint("GET", "os-hypervisors/{}", strictFrom: 53, query: ["with_servers"]) {
+            call throws(NovaFault) in
             try call.require("admin", "os-hypervisors:show")
             let id = call.parameters[0]
             guard let index = hosts.indices.first(where: { hypervisorID($0, call).plainText == id }) else {
@@ -86,7 +88,8 @@ enum AdminEndpoints {
     private static func services(_ call: Call) -> Response {
         .json { writer in
             writer.list("services") { items in
-                let rows = [("nova-scheduler", "control", "internal"), ("nova-conductor", "control", "internal")]
+                let rows =
+                    [("nova-scheduler", "control", "internal"), ("nova-conductor", "control", "internal")]
                     + hosts.map { ("nova-compute", $0, "nova") }
                 for (index, (binary, host, zone)) in rows.enumerated() {
                     if let asked = call.queryValue("binary"), asked != binary { continue }
@@ -128,7 +131,8 @@ enum AdminEndpoints {
             }
             if isFull, isPaged, let last = page.last {
                 call.writeNext(
-                    &writer, "hypervisors_links", path: isDetail ? "/os-hypervisors/detail" : "/os-hypervisors",
+                    &writer, "hypervisors_links",
+                    path: isDetail ? "/os-hypervisors/detail" : "/os-hypervisors",
                     marker: hypervisorID(last, call).plainText, known: hypervisorNames)
             }
         }
@@ -160,7 +164,8 @@ enum AdminEndpoints {
 enum GoneEndpoints {
     static let all: [Endpoint] =
         [
-            "os-cells", "os-cloudpipe", "os-fixed-ips/{}", "os-floating-ip-dns", "os-floating-ips-bulk", "os-fping",
+            "os-cells", "os-cloudpipe", "os-fixed-ips/{}", "os-floating-ip-dns", "os-floating-ips-bulk",
+            "os-fping",
             "os-networks", "os-security-group-default-rules", "os-agents", "servers/{}/consoles",
         ].map { path in Endpoint("GET", path) { _ throws(NovaFault) in throw .gone } }
 }

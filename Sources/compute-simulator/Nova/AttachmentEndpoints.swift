@@ -135,7 +135,9 @@ enum AttachmentEndpoints {
             let server = try call.server()
             return .json { writer in
                 writer.list("volumeAttachments") { items in
-                    for volume in server.volumes.prefix(limit) { items.object { write(&$0, volume, server, call) } }
+                    for volume in server.volumes.prefix(limit) {
+                        items.object { write(&$0, volume, server, call) }
+                    }
                 }
             }
         },
@@ -157,7 +159,8 @@ enum AttachmentEndpoints {
             }
             let letter = Character(Unicode.Scalar(UInt8(ascii: "b") + UInt8(min(server.volumes.count, 24))))
             let volume = VolumeAttachment(
-                volume: id, device: asked["device"]?.string ?? "/dev/vd\(letter)", attachment: call.cloud.ids.uuid(),
+                volume: id, device: asked["device"]?.string ?? "/dev/vd\(letter)",
+                attachment: call.cloud.ids.uuid(),
                 mapping: call.cloud.ids.uuid(), tag: asked["tag"]?.string,
                 endsWithServer: asked["delete_on_termination"]?.bool ?? false)
             server.volumes.append(volume)

@@ -52,11 +52,16 @@ struct Call {
     /// Writes the `next` link of a full page under `name`.
     ///
     /// - Shape: known query names sorted, one value each, `marker` last.
-    func writeNext(_ writer: inout JSONWriter, _ name: String, path: String, marker: String, known: Set<String>) {
+    func writeNext(
+        _ writer: inout JSONWriter, _ name: String, path: String, marker: String, known: Set<String>
+    ) {
         var values: [String: String] = [:]
-        for pair in query where known.contains(pair.name) && pair.name != "marker" { values[pair.name] = pair.value }
+        for pair in query where known.contains(pair.name) && pair.name != "marker" {
+            values[pair.name] = pair.value
+        }
         let pairs = values.sorted { $0.key < $1.key } + [(key: "marker", value: marker)]
-        let text = pairs.map { Text.queryEncoded($0.key) + "=" + Text.queryEncoded($0.value) }.joined(separator: "&")
+        let text = pairs.map { Text.queryEncoded($0.key) + "=" + Text.queryEncoded($0.value) }.joined(
+            separator: "&")
         writer.list(name) { links in
             links.object { link in
                 link.member("rel", "next")
@@ -130,14 +135,17 @@ struct Call {
     }
 
     static func invalid(_ name: String, _ value: JSONValue, _ why: String) -> NovaFault {
-        .badRequest("Invalid input for field/attribute \(name). Value: \(value.plainText). \(value.pythonText) \(why)")
+        .badRequest(
+            "Invalid input for field/attribute \(name). Value: \(value.plainText). \(value.pythonText) \(why)"
+        )
     }
 
     /// A required string of `object`.
     func text(_ name: String, of object: JSONValue, in parent: String) throws(NovaFault) -> String {
         guard let value = object[name] else {
             throw .badRequest(
-                "Invalid input for field/attribute \(parent). Value: \(object.plainText). '\(name)' is a required property")
+                "Invalid input for field/attribute \(parent). Value: \(object.plainText). '\(name)' is a required property"
+            )
         }
         guard let text = value.string else { throw Self.invalid(name, value, "is not of type 'string'") }
         guard !text.isEmpty else {

@@ -44,6 +44,7 @@ struct Endpoint: Sendable {
         guard !unknown.isEmpty else { return }
         let list = unknown.map { JSONValue.string($0).pythonText }.joined(separator: ", ")
         throw .badRequest(
-            "Additional properties are not allowed (\(list) \(unknown.count == 1 ? "was" : "were") unexpected)")
+            "Additional properties are not allowed (\(list) \(unknown.count == 1 ? "was" : "were") unexpected)"
+        )
     }
 }

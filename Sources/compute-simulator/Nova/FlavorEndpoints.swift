@@ -112,7 +112,8 @@ enum FlavorEndpoints {
             }
             if isFull, let last = page.last {
                 call.writeNext(
-                    &writer, "flavors_links", path: isDetail ? "/flavors/detail" : "/flavors", marker: last.id,
+                    &writer, "flavors_links", path: isDetail ? "/flavors/detail" : "/flavors",
+                    marker: last.id,
                     known: names)
             }
         }
@@ -123,7 +124,9 @@ enum FlavorEndpoints {
         writer.member("name", flavor.name)
         writer.member("ram", flavor.ram)
         writer.member("disk", flavor.disk)
-        if call.minor >= 75 { writer.member("swap", flavor.swap) } else {
+        if call.minor >= 75 {
+            writer.member("swap", flavor.swap)
+        } else {
             writer.member("swap", flavor.swap == 0 ? "" : String(flavor.swap))
         }
         writer.member("OS-FLV-EXT-DATA:ephemeral", flavor.ephemeral)
@@ -144,9 +147,12 @@ enum FlavorEndpoints {
         for key in ["ram", "vcpus", "disk"] {
             guard let value = body[key] else {
                 throw .badRequest(
-                    "Invalid input for field/attribute flavor. Value: \(body.plainText). '\(key)' is a required property")
+                    "Invalid input for field/attribute flavor. Value: \(body.plainText). '\(key)' is a required property"
+                )
             }
-            guard let number = Int(value.plainText), number >= 0 else { throw Call.invalid(key, value, "is not valid") }
+            guard let number = Int(value.plainText), number >= 0 else {
+                throw Call.invalid(key, value, "is not valid")
+            }
             numbers.append(number)
         }
         let id = body["id"]?.plainText ?? call.cloud.ids.uuid()
@@ -156,7 +162,8 @@ enum FlavorEndpoints {
         guard call.cloud.flavors.count < 1000 else { throw .nova(403, "Quota exceeded for flavors") }
         let flavor = Flavor(
             id: id, name: name, ram: numbers[0], disk: numbers[2], vcpus: numbers[1],
-            isPublic: body["os-flavor-access:is_public"]?.bool ?? true, description: body["description"]?.string)
+            isPublic: body["os-flavor-access:is_public"]?.bool ?? true,
+            description: body["description"]?.string)
         call.cloud.flavors.append(flavor)
         return .json { writer in writer.member("flavor") { write(&$0, flavor, call) } }
     }

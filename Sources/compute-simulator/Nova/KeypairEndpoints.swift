@@ -52,7 +52,8 @@ enum KeypairEndpoints {
         let isFull: Bool
         if isPaged {
             (page, isFull) = try call.page(
-                keypairs, limit: limit, missing: { .badRequest("Marker \($0) could not be found.") }, key: \.name)
+                keypairs, limit: limit, missing: { .badRequest("Marker \($0) could not be found.") },
+                key: \.name)
         } else {
             (page, isFull) = (keypairs[...], false)
         }
@@ -64,7 +65,8 @@ enum KeypairEndpoints {
             }
             if isFull, let last = page.last {
                 call.writeNext(
-                    &writer, "keypairs_links", path: "/os-keypairs", marker: last.name, known: ["limit", "user_id"])
+                    &writer, "keypairs_links", path: "/os-keypairs", marker: last.name,
+                    known: ["limit", "user_id"])
             }
         }
     }
@@ -111,7 +113,8 @@ enum KeypairEndpoints {
                 item.member("fingerprint", keypair.fingerprint)
                 item.member("user_id", user)
                 if body["public_key"] == nil {
-                    item.member("private_key", "-----BEGIN SIMULATED PRIVATE KEY-----\n\(call.cloud.ids.hex(8))\n")
+                    item.member(
+                        "private_key", "-----BEGIN SIMULATED PRIVATE KEY-----\n\(call.cloud.ids.hex(8))\n")
                 }
             }
         }

@@ -16,7 +16,8 @@ struct Nova {
         self.identityURL = identityURL
         endpoints =
             ServerEndpoints.all + ServerPartEndpoints.all + ActionEndpoints.all + AttachmentEndpoints.all
-            + FlavorEndpoints.all + KeypairEndpoints.all + ProjectEndpoints.all + AdminEndpoints.all + GoneEndpoints.all
+            + FlavorEndpoints.all + KeypairEndpoints.all + ProjectEndpoints.all + AdminEndpoints.all
+            + GoneEndpoints.all
     }
 
     /// The answer to `request`, complete with its fields.
@@ -37,7 +38,8 @@ struct Nova {
         }
         let version = isLegacy ? VersionChoice.minor(1) : VersionChoice.resolve(request)
         do {
-            let response = try answer(request, path, isLegacy: isLegacy, version: version, requestID: id, now: now)
+            let response = try answer(
+                request, path, isLegacy: isLegacy, version: version, requestID: id, now: now)
             return finish(response, minor: isLegacy ? nil : Self.echo(version), requestID: id)
         } catch {
             return refuse(error, request, isLegacy: isLegacy, version: version, requestID: id)
@@ -45,7 +47,8 @@ struct Nova {
     }
 
     private func answer(
-        _ request: Request, _ path: NormalPath, isLegacy: Bool, version: VersionChoice, requestID: String, now: Moment
+        _ request: Request, _ path: NormalPath, isLegacy: Bool, version: VersionChoice, requestID: String,
+        now: Moment
     ) throws(NovaFault) -> Response {
         guard request.content.count <= Self.contentLimit else {
             throw .webob(413, "Request is too large. Larger than max_request_body_size (%s).")
@@ -61,7 +64,8 @@ struct Nova {
         case .outOfRange(let asked):
             let newest = VersionChoice.newestMinor
             throw .nova(
-                406, "Version \(asked) is not supported by the API. Minimum is 2.1 and maximum is 2.\(newest).")
+                406,
+                "Version \(asked) is not supported by the API. Minimum is 2.1 and maximum is 2.\(newest).")
         case .malformed(let asked):
             throw .badRequest(
                 "API Version String \(asked) is of invalid format. Must be of format MajorNum.MinorNum.")
@@ -75,7 +79,8 @@ struct Nova {
         guard let query = Text.queryPairs(request.query) else {
             throw .badRequest("Query string is not UTF-8 encoded")
         }
-        guard let (endpoint, parameters) = route.matches.first(where: { $0.0.versions.contains(minor) }) else {
+        guard let (endpoint, parameters) = route.matches.first(where: { $0.0.versions.contains(minor) })
+        else {
             throw .notAtThisVersion
         }
         try endpoint.checkNames(query, minor: isLegacy ? 1 : minor)
@@ -83,7 +88,8 @@ struct Nova {
         return try endpoint.answer(
             Call(
                 cloud: cloud, request: request, token: token, isLegacy: isLegacy, minor: minor, base: base,
-                pathProject: route.project, parameters: parameters, query: query, body: body, requestID: requestID,
+                pathProject: route.project, parameters: parameters, query: query, body: body,
+                requestID: requestID,
                 now: now))
     }
 
@@ -132,12 +138,15 @@ struct Nova {
     }
 
     static func isProjectShaped(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.allSatisfy { ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66) || $0 == 0x2D }
+        !text.isEmpty
+            && text.utf8.allSatisfy { ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66) || $0 == 0x2D }
     }
 
     /// The body as JSON; nil when there is none.
     private static func body(_ request: Request) throws(NovaFault) -> JSONValue? {
-        let type = request.value("content-type")?.split(separator: ";").first.map { String($0).trimmed.lowercased() }
+        let type = request.value("content-type")?.split(separator: ";").first.map {
+            String($0).trimmed.lowercased()
+        }
         switch type {
         case nil, "application/json", "application/vnd.openstack.compute+json", "text/plain": break
         default: throw .nova(415, "Unsupported Content-Type")
@@ -180,7 +189,9 @@ struct Nova {
 
     private static func finishPlain(_ response: Response) -> Response {
         var whole = response
-        whole.fields = [("Content-Length", String(response.content.count)), ("Content-Type", "application/json")]
+        whole.fields = [
+            ("Content-Length", String(response.content.count)), ("Content-Type", "application/json"),
+        ]
         return whole
     }
 
@@ -192,7 +203,8 @@ struct Nova {
             let content = NovaFault.novaContent(status, message)
             let fields =
                 Self.versionFields(isLegacy ? nil : Self.echo(version)) + [
-                    ("Content-Type", "application/json; charset=UTF-8"), ("Content-Length", String(content.count)),
+                    ("Content-Type", "application/json; charset=UTF-8"),
+                    ("Content-Length", String(content.count)),
                 ]
             return Response(status, fields + Self.idFields(requestID), content: content)
         case .unauthorized:

@@ -12,7 +12,8 @@ enum NovaFault: Error, Equatable {
     static func conflict(_ message: String) -> NovaFault { .nova(409, message) }
     static let noRoute = NovaFault.webob(404, "The resource could not be found.")
     static let notAtThisVersion = NovaFault.nova(404, "The resource could not be found.")
-    static let gone = NovaFault.nova(410, "This resource is no longer available. No forwarding address is given.")
+    static let gone = NovaFault.nova(
+        410, "This resource is no longer available. No forwarding address is given.")
 
     static func forbidden(_ policy: String) -> NovaFault {
         .nova(403, "Policy doesn't allow os_compute_api:\(policy) to be performed.")
@@ -61,8 +62,11 @@ enum NovaFault: Error, Equatable {
     }
 
     /// WebOb's page in the form that `accept` asks for, with its content type.
-    static func webobContent(_ status: Int, _ text: String, accept: String?) -> (type: String, content: [UInt8]) {
-        let title = status == 413 ? "Request Entity Too Large" : status == 404 ? "Not Found" : Phrases.phrase(status)
+    static func webobContent(_ status: Int, _ text: String, accept: String?) -> (
+        type: String, content: [UInt8]
+    ) {
+        let title =
+            status == 413 ? "Request Entity Too Large" : status == 404 ? "Not Found" : Phrases.phrase(status)
         let accept = accept?.lowercased() ?? ""
         if accept.contains("text/html") || accept.contains("*/*") || accept.contains("text/*") {
             let page = """

@@ -5,16 +5,22 @@ enum ProjectEndpoints {
     // MARK: - Limits and quotas
 
     private static let accounts: [Endpoint] = [
-        Endpoint("GET", "limits", strictFrom: 57, query: ["tenant_id"]) { call throws(NovaFault) in try limits(call) },
+        Endpoint("GET", "limits", strictFrom: 57, query: ["tenant_id"]) { call throws(NovaFault) in
+            try limits(call)
+        },
         Endpoint("GET", "os-quota-sets/{}", strictFrom: 75, query: ["user_id"]) { call throws(NovaFault) in
             try quotas(call)
         },
-        Endpoint("GET", "os-quota-sets/{}/defaults", strictFrom: 75) { call throws(NovaFault) in try quotas(call) },
-        Endpoint("GET", "os-quota-sets/{}/detail", strictFrom: 75, query: ["user_id"]) { call throws(NovaFault) in
+        Endpoint("GET", "os-quota-sets/{}/defaults", strictFrom: 75) { call throws(NovaFault) in
+            try quotas(call)
+        },
+        Endpoint("GET", "os-quota-sets/{}/detail", strictFrom: 75, query: ["user_id"]) {
+            call throws(NovaFault) in
             try quotas(call)
         },
         Endpoint(
-            "GET", "os-simple-tenant-usage", strictFrom: 75, query: ["start", "end", "detailed", "limit", "marker"]
+            "GET", "os-simple-tenant-usage", strictFrom: 75,
+            query: ["start", "end", "detailed", "limit", "marker"]
         ) { call throws(NovaFault) in
             try call.require("admin", "os-simple-tenant-usage:list")
             let projects = call.cloud.serversByProject.keys.sorted()
@@ -24,7 +30,9 @@ enum ProjectEndpoints {
                 }
             }
         },
-        Endpoint("GET", "os-simple-tenant-usage/{}", strictFrom: 75, query: ["start", "end", "limit", "marker"]) {
+        Endpoint(
+            "GET", "os-simple-tenant-usage/{}", strictFrom: 75, query: ["start", "end", "limit", "marker"]
+        ) {
             call throws(NovaFault) in
             let project = call.parameters[0]
             if project != call.project { try call.require("admin", "os-simple-tenant-usage:show") }
@@ -33,7 +41,9 @@ enum ProjectEndpoints {
         Endpoint("GET", "extensions") { _ throws(NovaFault) in
             .json { writer in
                 writer.list("extensions") { items in
-                    for (alias, name) in [("NMN", "Multinic"), ("OS-DCF", "DiskConfig"), ("os-keypairs", "Keypairs")] {
+                    for (alias, name) in [
+                        ("NMN", "Multinic"), ("OS-DCF", "DiskConfig"), ("os-keypairs", "Keypairs"),
+                    ] {
                         items.object { item in
                             item.member("alias", alias)
                             item.member("description", name + ".")
@@ -97,7 +107,8 @@ enum ProjectEndpoints {
                         absolute.member("totalSecurityGroupsUsed", 0)
                     }
                     absolute.member(
-                        "totalServerGroupsUsed", call.cloud.serverGroups.filter { $0.project == project }.count)
+                        "totalServerGroupsUsed",
+                        call.cloud.serverGroups.filter { $0.project == project }.count)
                 }
             }
         }
@@ -185,7 +196,8 @@ enum ProjectEndpoints {
                 throw .nova(403, "Quota exceeded, too many server groups.")
             }
             let group = ServerGroup(
-                id: call.cloud.ids.uuid(), name: name, policy: policy, project: call.project, user: call.token.user)
+                id: call.cloud.ids.uuid(), name: name, policy: policy, project: call.project,
+                user: call.token.user)
             call.cloud.serverGroups.append(group)
             return .json { writer in writer.member("server_group") { write(&$0, group, call) } }
         },

@@ -1,9 +1,11 @@
 /// `POST /servers`.
 enum ServerCreation {
     private static let known: Set<String> = [
-        "name", "imageRef", "flavorRef", "adminPass", "metadata", "networks", "OS-DCF:diskConfig", "accessIPv4",
+        "name", "imageRef", "flavorRef", "adminPass", "metadata", "networks", "OS-DCF:diskConfig",
+        "accessIPv4",
         "accessIPv6", "personality", "availability_zone", "block_device_mapping", "block_device_mapping_v2",
-        "config_drive", "min_count", "max_count", "return_reservation_id", "key_name", "security_groups", "user_data",
+        "config_drive", "min_count", "max_count", "return_reservation_id", "key_name", "security_groups",
+        "user_data",
         "description", "tags", "trusted_image_certificates", "host", "hypervisor_hostname", "hostname",
         "os:scheduler_hints",
     ]
@@ -20,7 +22,8 @@ enum ServerCreation {
         let groups = (body["security_groups"]?.array ?? []).compactMap { $0["name"]?.string }
         let count = max(1, Int(body["max_count"]?.plainText ?? body["min_count"]?.plainText ?? "1") ?? 1)
         guard count <= 100 else {
-            throw .nova(403, "Quota exceeded for instances: Requested \(count), but already used 0 of 100 instances")
+            throw .nova(
+                403, "Quota exceeded for instances: Requested \(count), but already used 0 of 100 instances")
         }
         let password = body["adminPass"]?.string ?? call.cloud.ids.password()
         var servers: [Server] = []
@@ -31,13 +34,16 @@ enum ServerCreation {
             fill(server, from: body, call)
             if !groups.isEmpty { server.securityGroups = groups }
             server.interfaces = interfaces.map {
-                call.cloud.makeInterface(on: $0.network, number: server.number, port: $0.port, address: $0.address)
+                call.cloud.makeInterface(
+                    on: $0.network, number: server.number, port: $0.port, address: $0.address)
             }
             ActionEndpoints.record("create", server, call)
-            call.cloud.start("spawning", on: server, endsIn: "active", power: 1, effect: .launch, now: call.now)
+            call.cloud.start(
+                "spawning", on: server, endsIn: "active", power: 1, effect: .launch, now: call.now)
             servers.append(server)
         }
-        if let group = body["os:scheduler_hints"]?["group"]?.string ?? call.body?["os:scheduler_hints"]?["group"]?.string,
+        if let group = body["os:scheduler_hints"]?["group"]?.string
+            ?? call.body?["os:scheduler_hints"]?["group"]?.string,
             let index = call.cloud.serverGroups.firstIndex(where: { $0.id == group })
         {
             call.cloud.serverGroups[index].members += servers.map(\.id)
@@ -45,7 +51,9 @@ enum ServerCreation {
         return answer(servers[0], body, password, call)
     }
 
-    private static func answer(_ server: Server, _ body: JSONValue, _ password: String, _ call: Call) -> Response {
+    private static func answer(_ server: Server, _ body: JSONValue, _ password: String, _ call: Call)
+        -> Response
+    {
         if body["return_reservation_id"]?.bool == true {
             return .json(202) { $0.member("reservation_id", server.reservation) }
         }
@@ -69,7 +77,9 @@ enum ServerCreation {
         for (name, _) in body.members ?? [] where !known.contains(name) && !call.isLegacy {
             throw .badRequest(start + "Additional properties are not allowed ('\(name)' was unexpected)")
         }
-        guard let flavor = body["flavorRef"] else { throw .badRequest(start + "'flavorRef' is a required property") }
+        guard let flavor = body["flavorRef"] else {
+            throw .badRequest(start + "'flavorRef' is a required property")
+        }
         guard flavor.string != nil || flavor.integer != nil else {
             throw Call.invalid("flavorRef", flavor, "is not of type 'string', 'integer'")
         }
@@ -94,7 +104,8 @@ enum ServerCreation {
     private static func chooseImage(_ body: JSONValue, _ call: Call) throws(NovaFault) -> String? {
         let text = body["imageRef"]?.string ?? ""
         if text.isEmpty {
-            let mappings = (body["block_device_mapping_v2"]?.array ?? []) + (body["block_device_mapping"]?.array ?? [])
+            let mappings =
+                (body["block_device_mapping_v2"]?.array ?? []) + (body["block_device_mapping"]?.array ?? [])
             guard !mappings.isEmpty else { throw .badRequest("Missing imageRef attribute") }
             return nil
         }

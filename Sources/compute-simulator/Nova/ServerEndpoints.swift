@@ -4,7 +4,8 @@ enum ServerEndpoints {
         Endpoint("GET", "servers", strictFrom: 75, query: ServerQuery.names) { call throws(NovaFault) in
             try list(call, isDetail: false)
         },
-        Endpoint("GET", "servers/detail", strictFrom: 75, query: ServerQuery.names) { call throws(NovaFault) in
+        Endpoint("GET", "servers/detail", strictFrom: 75, query: ServerQuery.names) {
+            call throws(NovaFault) in
             try list(call, isDetail: true)
         },
         Endpoint("POST", "servers") { call throws(NovaFault) in try ServerCreation.answer(call) },
@@ -68,7 +69,9 @@ enum ServerEndpoints {
                         + "Additional properties are not allowed ('\(name)' was unexpected)")
             }
             if name == "name" { _ = try call.text("name", of: body, in: "server") }
-            if name != "description", value.string == nil { throw Call.invalid(name, value, "is not of type 'string'") }
+            if name != "description", value.string == nil {
+                throw Call.invalid(name, value, "is not of type 'string'")
+            }
         }
         try call.require("member", "servers:update")
         let server = try call.server()

@@ -25,7 +25,8 @@ enum ServerPartEndpoints {
         },
         Endpoint("PUT", "servers/{}/metadata/{}") { call throws(NovaFault) in
             let meta = try call.object("meta")
-            guard let (key, value) = meta.members?.first, meta.members?.count == 1, let text = value.string else {
+            guard let (key, value) = meta.members?.first, meta.members?.count == 1, let text = value.string
+            else {
                 throw Call.invalid("meta", meta, "does not have enough properties")
             }
             guard key == call.parameters[1] else { throw .badRequest("Request body and URI mismatch") }
@@ -74,9 +75,15 @@ enum ServerPartEndpoints {
             return .json { $0.member("tags", strings: server.tags) }
         },
         Endpoint("PUT", "servers/{}/tags", since: 26) { call throws(NovaFault) in
-            guard let list = call.body?["tags"]?.array else { throw .badRequest("'tags' is a required property") }
-            guard list.count <= 50 else { throw .badRequest("The number of tags exceeded the per-server limit 50") }
-            for item in list where item.string == nil { throw Call.invalid("tags", item, "is not of type 'string'") }
+            guard let list = call.body?["tags"]?.array else {
+                throw .badRequest("'tags' is a required property")
+            }
+            guard list.count <= 50 else {
+                throw .badRequest("The number of tags exceeded the per-server limit 50")
+            }
+            for item in list where item.string == nil {
+                throw Call.invalid("tags", item, "is not of type 'string'")
+            }
             try call.require("member", "os-server-tags:update_all")
             let server = try call.server()
             server.tags = list.compactMap(\.string).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
@@ -96,7 +103,9 @@ enum ServerPartEndpoints {
             let server = try call.server()
             let tag = call.parameters[1]
             if server.tags.contains(tag) { return Response(204) }
-            guard server.tags.count < 50 else { throw .badRequest("The number of tags exceeded the per-server limit 50") }
+            guard server.tags.count < 50 else {
+                throw .badRequest("The number of tags exceeded the per-server limit 50")
+            }
             server.tags.append(tag)
             return Response(201, [("location", call.link("/servers/\(server.id)/tags/\(tag)"))])
         },
@@ -165,7 +174,8 @@ enum ServerPartEndpoints {
         let limit = call.minor >= 58 ? try call.limit() : call.cloud.maximumPage
         let server = try call.server()
         let (page, isFull) = try call.page(
-            server.actions, limit: limit, missing: { .badRequest("marker [\($0)] not found") }, key: \.request)
+            server.actions, limit: limit, missing: { .badRequest("marker [\($0)] not found") }, key: \.request
+        )
         return .json { writer in
             writer.list("instanceActions") { items in
                 for action in page { items.object { write(&$0, action, server, call) } }
@@ -178,7 +188,9 @@ enum ServerPartEndpoints {
         }
     }
 
-    private static func write(_ writer: inout JSONWriter, _ action: InstanceAction, _ server: Server, _ call: Call) {
+    private static func write(
+        _ writer: inout JSONWriter, _ action: InstanceAction, _ server: Server, _ call: Call
+    ) {
         writer.member("action", action.action)
         writer.member("instance_uuid", server.id)
         writer.member("request_id", action.request)

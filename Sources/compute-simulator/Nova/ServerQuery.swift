@@ -3,10 +3,14 @@
 /// - Errors: 400 and 403 in Nova's words and order: schema first, then policy, then the marker.
 struct ServerQuery {
     private static let patterns = [
-        "name", "flavor", "ip", "ip6", "hostname", "key_name", "power_state", "availability_zone", "created_at",
-        "description", "display_name", "display_description", "node", "reservation_id", "access_ip_v4", "access_ip_v6",
-        "kernel_id", "ramdisk_id", "root_device_name", "config_drive", "progress", "launched_at", "terminated_at",
-        "locked_by", "auto_disk_config", "instance_type_id", "updated_at", "architecture", "cleaned", "internal_id",
+        "name", "flavor", "ip", "ip6", "hostname", "key_name", "power_state", "availability_zone",
+        "created_at",
+        "description", "display_name", "display_description", "node", "reservation_id", "access_ip_v4",
+        "access_ip_v6",
+        "kernel_id", "ramdisk_id", "root_device_name", "config_drive", "progress", "launched_at",
+        "terminated_at",
+        "locked_by", "auto_disk_config", "instance_type_id", "updated_at", "architecture", "cleaned",
+        "internal_id",
         "tags", "tags-any", "not-tags", "not-tags-any",
     ]
     private static let texts = [
@@ -18,13 +22,17 @@ struct ServerQuery {
     static let names = Set(patterns + texts)
     private static let sortKeys = [
         "access_ip_v4", "access_ip_v6", "auto_disk_config", "availability_zone", "config_drive", "created_at",
-        "display_description", "display_name", "host", "hostname", "image_ref", "instance_type_id", "kernel_id",
-        "key_name", "launch_index", "launched_at", "locked_by", "node", "power_state", "progress", "project_id",
-        "ramdisk_id", "root_device_name", "task_state", "terminated_at", "updated_at", "user_id", "uuid", "vm_state",
+        "display_description", "display_name", "host", "hostname", "image_ref", "instance_type_id",
+        "kernel_id",
+        "key_name", "launch_index", "launched_at", "locked_by", "node", "power_state", "progress",
+        "project_id",
+        "ramdisk_id", "root_device_name", "task_state", "terminated_at", "updated_at", "user_id", "uuid",
+        "vm_state",
     ]
     private static let ignoredSortKeys = [
         "architecture", "cell_name", "cleaned", "default_ephemeral_device", "default_swap_device", "deleted",
-        "deleted_at", "disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "info_cache", "internal_id",
+        "deleted_at", "disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "info_cache",
+        "internal_id",
         "launched_on", "locked", "memory_mb", "os_type", "reservation_id", "root_gb", "shutdown_terminate",
         "user_data", "vcpus", "vm_mode",
     ]
@@ -109,12 +117,16 @@ struct ServerQuery {
 
     private mutating func readStatuses(_ call: Call) throws(NovaFault) {
         let asked = call.queryValues("status").map { $0.uppercased() }
-        if let flag = call.queryValue("deleted"), call.token.isAdmin { wantsDeleted = (try? Self.flag(flag)) ?? false }
+        if let flag = call.queryValue("deleted"), call.token.isAdmin {
+            wantsDeleted = (try? Self.flag(flag)) ?? false
+        }
         guard !asked.isEmpty else { return }
         let known = asked.filter { Server.statuses.contains($0) && $0 != "UNKNOWN" }
         if known.isEmpty, call.minor >= 38 { throw .badRequest("Invalid status value") }
         if known.contains("DELETED") {
-            guard call.token.isAdmin else { throw .nova(403, "Only administrators may list deleted instances") }
+            guard call.token.isAdmin else {
+                throw .nova(403, "Only administrators may list deleted instances")
+            }
             wantsDeleted = true
         }
         statuses = Set(known)
@@ -124,7 +136,8 @@ struct ServerQuery {
 
     /// The page of servers, and whether it is full.
     func page(_ call: Call) throws(NovaFault) -> (servers: ArraySlice<Server>, isFull: Bool) {
-        var found = isAllTenants ? Array(call.cloud.servers.values) : call.cloud.serversByProject[call.project] ?? []
+        var found =
+            isAllTenants ? Array(call.cloud.servers.values) : call.cloud.serversByProject[call.project] ?? []
         if isAllTenants { found.sort(by: Self.isNewer) }
         let patterns = self.patterns(call)
         found = found.filter { isWanted($0, call) && Self.matches($0, patterns) }
@@ -137,7 +150,9 @@ struct ServerQuery {
         var start = 0
         if let asked = call.queryValue("marker"), !asked.isEmpty {
             let marker = asked.trimmed.lowercased()
-            guard let server = call.cloud.servers[marker] else { throw .badRequest("marker [\(asked)] not found") }
+            guard let server = call.cloud.servers[marker] else {
+                throw .badRequest("marker [\(asked)] not found")
+            }
             // The marker need not be in the list itself: the page goes on after where it would stand.
             start =
                 found.firstIndex { $0 === server }.map { $0 + 1 }
@@ -205,20 +220,27 @@ struct ServerQuery {
             case "image": found.append(.equal(\.image, pair.value))
             case "reservation_id": add(&found, pair.value) { [$0.reservation] }
             case "tags" where call.minor >= 26: found.append(Self.tags(pair.value, all: true, negated: false))
-            case "tags-any" where call.minor >= 26: found.append(Self.tags(pair.value, all: false, negated: false))
-            case "not-tags" where call.minor >= 26: found.append(Self.tags(pair.value, all: true, negated: true))
-            case "not-tags-any" where call.minor >= 26: found.append(Self.tags(pair.value, all: false, negated: true))
+            case "tags-any" where call.minor >= 26:
+                found.append(Self.tags(pair.value, all: false, negated: false))
+            case "not-tags" where call.minor >= 26:
+                found.append(Self.tags(pair.value, all: true, negated: true))
+            case "not-tags-any" where call.minor >= 26:
+                found.append(Self.tags(pair.value, all: false, negated: true))
             case "locked" where call.minor >= 73:
                 let isLocked = (try? Self.flag(pair.value)) ?? false
                 found.append(.equal({ $0.isLocked ? "yes" : "no" }, isLocked ? "yes" : "no"))
-            case "vm_state" where call.minor >= 83 || call.token.isAdmin: found.append(.equal(\.vmState, pair.value))
-            case "user_id" where call.minor >= 83 || call.token.isAdmin: found.append(.equal(\.user, pair.value))
+            case "vm_state" where call.minor >= 83 || call.token.isAdmin:
+                found.append(.equal(\.vmState, pair.value))
+            case "user_id" where call.minor >= 83 || call.token.isAdmin:
+                found.append(.equal(\.user, pair.value))
             case "key_name" where call.minor >= 83 || call.token.isAdmin:
                 add(&found, pair.value) { [$0.keyName ?? ""] }
-            case "hostname" where call.minor >= 90 || call.token.isAdmin: add(&found, pair.value) { [$0.hostname] }
+            case "hostname" where call.minor >= 90 || call.token.isAdmin:
+                add(&found, pair.value) { [$0.hostname] }
             case "host" where call.token.isAdmin: found.append(.equal(\.host, pair.value))
             case "uuid" where call.token.isAdmin: found.append(.equal(\.id, pair.value))
-            case "project_id" where call.token.isAdmin && isAllTenants, "tenant_id" where call.token.isAdmin && isAllTenants:
+            case "project_id" where call.token.isAdmin && isAllTenants,
+                "tenant_id" where call.token.isAdmin && isAllTenants:
                 found.append(.equal(\.project, pair.value))
             default: break
             }
@@ -227,7 +249,9 @@ struct ServerQuery {
     }
 
     private func add(_ patterns: inout [Pattern], _ text: String, _ values: @escaping (Server) -> [String]) {
-        if let expression = try? Regex(text) { patterns.append(.expression(values, expression.ignoresCase())) }
+        if let expression = try? Regex(text) {
+            patterns.append(.expression(values, expression.ignoresCase()))
+        }
     }
 
     private static func tags(_ text: String, all: Bool, negated: Bool) -> Pattern {
@@ -241,7 +265,8 @@ struct ServerQuery {
                 values(server).contains { $0.firstMatch(of: expression) != nil }
             case .equal(let value, let wanted): value(server) == wanted
             case .tags(let wanted, let all, let negated):
-                (all ? wanted.allSatisfy(server.tags.contains) : wanted.contains(where: server.tags.contains)) != negated
+                (all ? wanted.allSatisfy(server.tags.contains) : wanted.contains(where: server.tags.contains))
+                    != negated
             }
         }
     }

@@ -36,9 +36,10 @@ enum ServerView {
         writer.member("user_id", server.user)
         writer.member("updated", server.updated.text)
         writer.member("OS-DCF:diskConfig", server.diskConfig)
-        if ["ACTIVE", "BUILD", "PASSWORD", "REBUILD", "RESIZE", "REVERT_RESIZE", "VERIFY_RESIZE", "REBOOT",
-            "HARD_REBOOT", "MIGRATING", "PAUSED"].contains(status), status != "PAUSED"
-        {
+        if [
+            "ACTIVE", "BUILD", "PASSWORD", "REBUILD", "RESIZE", "REVERT_RESIZE", "VERIFY_RESIZE", "REBOOT",
+            "HARD_REBOOT", "MIGRATING", "PAUSED",
+        ].contains(status), status != "PAUSED" {
             writer.member("progress", status == "ACTIVE" && server.taskState == nil ? 100 : 0)
         }
         if status == "ERROR" {
@@ -83,7 +84,9 @@ enum ServerView {
             writer.member("server_groups", strings: groups)
         }
         if call.minor >= 73 { writer.member("locked_reason", server.lockedReason) }
-        if call.minor >= 90, !call.token.isAdmin { writer.member("OS-EXT-SRV-ATTR:hostname", server.hostname) }
+        if call.minor >= 90, !call.token.isAdmin {
+            writer.member("OS-EXT-SRV-ATTR:hostname", server.hostname)
+        }
         if call.minor >= 96 { writer.member("pinned_availability_zone", .null) }
         if call.minor >= 100 { writer.member("scheduler_hints") { _ in } }
         if form == .detail {
@@ -100,7 +103,8 @@ enum ServerView {
 
     private static func writeHost(_ writer: inout JSONWriter, _ server: Server, _ call: Call) {
         writer.member("OS-EXT-SRV-ATTR:host", server.host)
-        writer.member("OS-EXT-SRV-ATTR:instance_name", "instance-" + Text.hex(UInt64(server.number), width: 8))
+        writer.member(
+            "OS-EXT-SRV-ATTR:instance_name", "instance-" + Text.hex(UInt64(server.number), width: 8))
         writer.member("OS-EXT-SRV-ATTR:hypervisor_hostname", server.host.map { $0 + ".example" })
         guard call.minor >= 3 else { return }
         writer.member("OS-EXT-SRV-ATTR:hostname", server.hostname)
@@ -142,7 +146,8 @@ enum ServerView {
         for label in labels { writeAddresses(&writer, server, label: label, isExtended: isExtended) }
     }
 
-    static func writeAddresses(_ writer: inout JSONWriter, _ server: Server, label: String, isExtended: Bool) {
+    static func writeAddresses(_ writer: inout JSONWriter, _ server: Server, label: String, isExtended: Bool)
+    {
         writer.list(label) { addresses in
             for interface in server.interfaces where interface.networkLabel == label {
                 for (version, address) in interface.addresses {

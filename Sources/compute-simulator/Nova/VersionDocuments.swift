@@ -25,7 +25,8 @@ enum VersionDocuments {
         writer.list("media-types") { types in
             types.object { type in
                 type.member("base", "application/json")
-                type.member("type", "application/vnd.openstack.compute+json;version=\(isLegacy ? "2" : "2.1")")
+                type.member(
+                    "type", "application/vnd.openstack.compute+json;version=\(isLegacy ? "2" : "2.1")")
             }
         }
     }

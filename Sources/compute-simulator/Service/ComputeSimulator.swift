@@ -56,9 +56,15 @@ struct ComputeSimulator: ParsableCommand {
         settings.control = try controlListen.map { try Self.address($0, "--control-listen") }
         settings.catalogComputeURL = catalogComputeUrl
         settings.identityURL = identityUrl
-        guard (0...1_000_000).contains(servers) else { throw ValidationError("--servers is from 0 to 1000000") }
-        guard transitionSeconds >= 0, idleSeconds > 0 else { throw ValidationError("seconds must be positive") }
-        guard (1...1_000_000).contains(requestLog) else { throw ValidationError("--request-log is from 1 to 1000000") }
+        guard (0...1_000_000).contains(servers) else {
+            throw ValidationError("--servers is from 0 to 1000000")
+        }
+        guard transitionSeconds >= 0, idleSeconds > 0 else {
+            throw ValidationError("seconds must be positive")
+        }
+        guard (1...1_000_000).contains(requestLog) else {
+            throw ValidationError("--request-log is from 1 to 1000000")
+        }
         settings.serverCount = servers
         settings.transitionSeconds = transitionSeconds
         settings.idleSeconds = idleSeconds
@@ -92,7 +98,9 @@ struct ComputeSimulator: ParsableCommand {
         guard let data = FileManager.default.contents(atPath: faults) else {
             throw ValidationError("--faults: cannot read \(faults)")
         }
-        do { return try FaultPlan.read(Array(data)) } catch { throw ValidationError("--faults: \(error.text)") }
+        do { return try FaultPlan.read(Array(data)) } catch {
+            throw ValidationError("--faults: \(error.text)")
+        }
     }
 
     private func serve(_ settings: Service.Settings) throws {

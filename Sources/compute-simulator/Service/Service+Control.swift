@@ -44,12 +44,14 @@ extension Service {
             cloud.tokens[text]?.isRevoked = true
             return Response(204)
         case ("PUT", "settings"):
-            guard let seconds = JSONParser.read(request.content)?["transition_seconds"]?.double, seconds >= 0 else {
+            guard let seconds = JSONParser.read(request.content)?["transition_seconds"]?.double, seconds >= 0
+            else {
                 return Self.mistake("\"transition_seconds\" is a number from 0")
             }
             cloud.transitionSeconds = seconds
             return Response(204)
-        case (_, "healthcheck"), (_, "faults"), (_, "requests"), (_, "connections"), (_, "projects"), (_, "tokens"),
+        case (_, "healthcheck"), (_, "faults"), (_, "requests"), (_, "connections"), (_, "projects"),
+            (_, "tokens"),
             (_, "settings"):
             return Self.mistake("method not allowed", status: 405)
         default: return Self.mistake("no such resource", status: 404)

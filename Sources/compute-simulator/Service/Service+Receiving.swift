@@ -19,7 +19,9 @@ extension Service {
             guard count > 0 else { break }
             connection.input.grow(by: count)
             advance(connection)
-            guard connection.stage == .head || connection.stage == .content, !connection.handle.isNone else { return }
+            guard connection.stage == .head || connection.stage == .content, !connection.handle.isNone else {
+                return
+            }
         }
         if !connection.handle.isNone { updateInterest(connection) }
     }
@@ -38,7 +40,8 @@ extension Service {
     /// Reads a head if it is complete; false when the loop of `advance` shall stop.
     private func readHead(_ connection: Connection) -> Bool {
         guard !connection.input.isEmpty else { return false }
-        switch connection.reader.read(connection.input.readable, into: &connection.head, limits: Self.limits) {
+        switch connection.reader.read(connection.input.readable, into: &connection.head, limits: Self.limits)
+        {
         case .incomplete: return false
         case .refused(let refusal):
             refuse(connection, refusal)
@@ -62,7 +65,8 @@ extension Service {
         connection.input.consume(connection.head.byteCount)
         if connection.listener != .control {
             connection.rule = plan.take(
-                method: connection.entry.method, target: connection.entry.target, listener: connection.listener.name)
+                method: connection.entry.method, target: connection.entry.target,
+                listener: connection.listener.name)
             connection.entry.fault = connection.rule?.action.rawValue
         }
         if connection.rule?.action == .stallReading {
@@ -92,7 +96,8 @@ extension Service {
         if connection.head.expectsContinue, connection.input.isEmpty {
             // Small enough for any send buffer, since nothing else is under way on the connection.
             let line: StaticString = "HTTP/1.1 100 Continue\r\n\r\n"
-            _ = Socket.send(connection.descriptor, ByteView(start: line.utf8Start, count: line.utf8CodeUnitCount))
+            _ = Socket.send(
+                connection.descriptor, ByteView(start: line.utf8Start, count: line.utf8CodeUnitCount))
         }
         return true
     }
@@ -117,7 +122,8 @@ extension Service {
             switch step {
             case .content(let range): take(connection, bytes.view(range))
             case .trailer(let name, let value):
-                connection.entry.trailers.append((Text.latin1(bytes.view(name)), Text.latin1(bytes.view(value))))
+                connection.entry.trailers.append(
+                    (Text.latin1(bytes.view(name)), Text.latin1(bytes.view(value))))
             case .needMore:
                 connection.input.consume(consumed)
                 setDeadline(connection, seconds: settings.idleSeconds)

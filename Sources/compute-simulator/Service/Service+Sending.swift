@@ -17,7 +17,9 @@ extension Service {
         case .control: return Delivery(control(request, now: now), facts)
         case .identity: response = keystone.answer(request, now: now)
         case .nova:
-            if let stream = StreamRequest(request) { return stream.delivery(entry, facts, connection.rule, nova.identityURL) }
+            if let stream = StreamRequest(request) {
+                return stream.delivery(entry, facts, connection.rule, nova.identityURL)
+            }
             response = nova.answer(request, now: now)
         }
         guard let rule = connection.rule else { return Delivery(response, facts) }
@@ -53,7 +55,8 @@ extension Service {
             let end = min(connection.output.count, connection.allowedCount)
             if connection.sentCount < end {
                 let sent = connection.output.withUnsafeBufferPointer { bytes in
-                    Socket.send(connection.descriptor, bytes.view(connection.sentCount, end - connection.sentCount))
+                    Socket.send(
+                        connection.descriptor, bytes.view(connection.sentCount, end - connection.sentCount))
                 }
                 // -EAGAIN: the send buffer is full.
                 if sent == -11 { break }
@@ -129,7 +132,9 @@ struct StreamRequest {
 
     init?(_ request: Request) {
         let segments = request.path.split(separator: "/")
-        guard segments.count >= 3, segments[segments.count - 2] == "stream", let last = segments.last else { return nil }
+        guard segments.count >= 3, segments[segments.count - 2] == "stream", let last = segments.last else {
+            return nil
+        }
         if last == "upload", request.method == "PUT" || request.method == "POST" {
             kind = .upload
         } else if let count = UInt64(last), request.method == "GET" || request.method == "HEAD" {
@@ -137,7 +142,9 @@ struct StreamRequest {
         } else {
             return nil
         }
-        isChunked = (Text.queryPairs(request.query) ?? []).contains { $0.name == "chunked" && $0.value == "1" }
+        isChunked = (Text.queryPairs(request.query) ?? []).contains {
+            $0.name == "chunked" && $0.value == "1"
+        }
     }
 
     func delivery(

@@ -66,12 +66,15 @@ final class Service {
             let (descriptor, bound) = try Socket.listen(address, reusePort: false)
             listeners.append(descriptor)
             ports[listener] = bound.port
-            _ = poller.add(descriptor, .read, tag: Self.listenerBit | UInt64(listener.rawValue) << 32 | UInt64(descriptor))
+            _ = poller.add(
+                descriptor, .read,
+                tag: Self.listenerBit | UInt64(listener.rawValue) << 32 | UInt64(descriptor))
         }
         nova = Nova(
             cloud: cloud, identityURL: settings.identityURL ?? "http://127.0.0.1:\(ports[.identity] ?? 0)")
         keystone = Keystone(
-            cloud: cloud, computeURL: settings.catalogComputeURL ?? "http://127.0.0.1:\(ports[.nova] ?? 0)/v2.1")
+            cloud: cloud,
+            computeURL: settings.catalogComputeURL ?? "http://127.0.0.1:\(ports[.nova] ?? 0)/v2.1")
     }
 
     /// Starts the loop; answers at once.
@@ -185,7 +188,9 @@ final class Service {
         let wanted: Interest
         switch connection.stage {
         case .head, .content: wanted = .read
-        case .sending: wanted = connection.sentCount < min(connection.output.count, connection.allowedCount) ? .write : []
+        case .sending:
+            wanted =
+                connection.sentCount < min(connection.output.count, connection.allowedCount) ? .write : []
         case .delayed: wanted = connection.hasPeerEnded ? [] : .hangUp
         case .closing, .silent: wanted = .hangUp
         }

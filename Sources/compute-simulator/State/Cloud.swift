@@ -90,7 +90,8 @@ final class Cloud {
     ) -> Server {
         serverNumber += 1
         let server = Server(
-            id: id ?? ids.uuid(), project: project, user: user, created: created, number: serverNumber, name: name,
+            id: id ?? ids.uuid(), project: project, user: user, created: created, number: serverNumber,
+            name: name,
             flavor: flavor, image: image)
         servers[server.id] = server
         serversByProject[project, default: []].insert(server, at: 0)
@@ -114,18 +115,24 @@ final class Cloud {
     }
 
     /// A port with an address for a server on `network`.
-    func makeInterface(on network: Network, number: Int, port: String? = nil, address: String? = nil) -> Interface {
-        let mac = "fa:16:3e:" + [number >> 16, number >> 8, number].map { Text.hexadecimal([UInt8($0 & 255)]) }
+    func makeInterface(on network: Network, number: Int, port: String? = nil, address: String? = nil)
+        -> Interface
+    {
+        let mac =
+            "fa:16:3e:"
+            + [number >> 16, number >> 8, number].map { Text.hexadecimal([UInt8($0 & 255)]) }
             .joined(separator: ":")
         let chosen = address ?? "\(network.prefix).\(number >> 8 & 255).\(number & 255)"
         return Interface(
-            port: port ?? ids.uuid(), network: network.id, networkLabel: network.name, subnet: network.subnet, mac: mac,
+            port: port ?? ids.uuid(), network: network.id, networkLabel: network.name, subnet: network.subnet,
+            mac: mac,
             addresses: [(4, chosen)])
     }
 
     /// The networks that a project may attach to, its own before shared ones.
     func networks(of project: String) -> [Network] {
-        networks.filter { $0.project == project && !$0.isExternal } + networks.filter { $0.isShared && !$0.isExternal }
+        networks.filter { $0.project == project && !$0.isExternal }
+            + networks.filter { $0.isShared && !$0.isExternal }
     }
 
     // MARK: - Identity

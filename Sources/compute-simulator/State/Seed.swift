@@ -11,16 +11,22 @@ enum Seed {
     /// A cloud with the demo project (with `serverCount` servers), a second project, users, flavors and images.
     static func cloud(serverCount: Int, transitionSeconds: Double, now: Moment) -> Cloud {
         let cloud = Cloud(transitionSeconds: transitionSeconds)
-        for (id, name) in [(demoProject, "demo"), (otherProject, "other"), (compactID("project service"), "service")] {
+        for (id, name) in [
+            (demoProject, "demo"), (otherProject, "other"), (compactID("project service"), "service"),
+        ] {
             cloud.projects[id] = Project(id: id, name: name)
         }
         addUser(cloud, "demo", roles: [demoProject: ["member"]])
         addUser(cloud, "admin", roles: [demoProject: ["admin"]])
         addUser(cloud, "other", roles: [otherProject: ["member"]])
         addUser(cloud, "nova", roles: [compactID("project service"): ["admin", "service"]])
-        addToken(cloud, "demo", user: compactID("user demo"), project: demoProject, roles: ["member"], now: now)
-        addToken(cloud, "demo-admin", user: compactID("user admin"), project: demoProject, roles: ["admin"], now: now)
-        addToken(cloud, "other", user: compactID("user other"), project: otherProject, roles: ["member"], now: now)
+        addToken(
+            cloud, "demo", user: compactID("user demo"), project: demoProject, roles: ["member"], now: now)
+        addToken(
+            cloud, "demo-admin", user: compactID("user admin"), project: demoProject, roles: ["admin"],
+            now: now)
+        addToken(
+            cloud, "other", user: compactID("user other"), project: otherProject, roles: ["member"], now: now)
         cloud.users[compactID("user demo")]?.credentials = [
             ApplicationCredential(id: "demo-credential", name: "demo", secret: "secret", project: demoProject)
         ]
@@ -66,7 +72,8 @@ enum Seed {
     }
 
     static func isProjectID(_ text: String) -> Bool {
-        text.utf8.count == 32 && text.utf8.allSatisfy { Text.hexValue($0) != nil && !(0x41...0x46).contains($0) }
+        text.utf8.count == 32
+            && text.utf8.allSatisfy { Text.hexValue($0) != nil && !(0x41...0x46).contains($0) }
     }
 
     private static func addCatalog(_ cloud: Cloud) {
@@ -99,7 +106,8 @@ enum Seed {
         guard count > 0 else { return }
         let start = Moment(reading: "2024-01-01T00:00:00Z") ?? now
         let label = cloud.projects[project]?.name ?? project
-        let owner = cloud.users.values.filter { $0.roles[project] != nil }.map(\.id).min() ?? compactID("user demo")
+        let owner =
+            cloud.users.values.filter { $0.roles[project] != nil }.map(\.id).min() ?? compactID("user demo")
         var seeded: [Server] = []
         seeded.reserveCapacity(count)
         for index in 0..<count {
