@@ -166,6 +166,8 @@ enum GoneEndpoints {
         [
             "os-cells", "os-cloudpipe", "os-fixed-ips/{}", "os-floating-ip-dns", "os-floating-ips-bulk",
             "os-fping",
-            "os-networks", "os-security-group-default-rules", "os-agents", "servers/{}/consoles",
-        ].map { path in Endpoint("GET", path) { _ throws(NovaFault) in throw .gone } }
+            "os-security-group-default-rules", "os-agents", "servers/{}/consoles",
+        ].map { path in Endpoint("GET", path) { _ throws(NovaFault) in throw .gone } } + [
+            Endpoint("GET", "os-networks", until: 35) { _ throws(NovaFault) in throw .gone }
+        ]
 }
