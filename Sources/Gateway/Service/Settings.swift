@@ -1,11 +1,12 @@
 public import Logging
+public import Loop
 
 /// Everything an operator can set, after reading and checking.
 ///
-/// - Shape: plain values, copied to each worker. A property carries the name of its key in the settings file; keys that
-///   hold a size or a count say `ByteCount` or `Count` here. Paths are absolute.
-/// - Limits: every value is inside the range that `SettingsReader` names in its mistakes; `init()` gives the defaults,
-///   which have no listener and no API.
+/// - Shape: plain values, copied to each worker. A property carries the name of its key in the settings file;
+///   keys that hold a size or a count say `ByteCount` or `Count` here. Paths are absolute.
+/// - Limits: every value is inside the range that `SettingsReader` names in its mistakes; `init()` gives the
+///   defaults, which have no listener and no API.
 /// - Source: ours (design.md §5).
 public struct Settings: Sendable, Equatable {
     /// Where clients connect; at least one, no two alike.
@@ -18,7 +19,8 @@ public struct Settings: Sendable, Equatable {
     public var drainTimeout: Duration = .seconds(30)
     /// `http`: limits and time limits of downstream messages.
     public var http = MessageLimits()
-    /// The APIs in front of which this process stands; at least one. The first whose definition knows a path serves it.
+    /// The APIs in front of which this process stands; at least one. The first whose definition knows a path
+    /// serves it.
     public var apis: [API] = []
     /// Who judges tokens.
     public var identity = IdentitySource()
@@ -35,15 +37,16 @@ public struct Settings: Sendable, Equatable {
 extension Settings {
     /// One address on which requests are accepted.
     public struct Listener: Sendable, Equatable {
-        public var address: NetworkAddress
+        /// With port 0 the kernel chooses one.
+        public var address: SocketAddress
 
-        public init(address: NetworkAddress) { self.address = address }
+        public init(address: SocketAddress) { self.address = address }
     }
 
     /// The admin listener.
     public struct Admin: Sendable, Equatable {
         /// Loopback unless set, because it answers without a token.
-        public var address = NetworkAddress(host: "127.0.0.1", port: 8775)
+        public var address = SocketAddress.loopback(port: 8775)
 
         public init() {}
     }
@@ -65,7 +68,7 @@ extension Settings {
         /// `max_connections`: open downstream connections of the whole process.
         public var maxConnectionCount = 16_384
         /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
-        public var trustedProxies: [CIDRBlock] = []
+        public var trustedProxies: [AddressBlock] = []
         /// The pseudonym in `Via` (RFC 9110 §7.6.3), a token.
         public var via = "gatehouse"
 

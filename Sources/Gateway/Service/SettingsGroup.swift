@@ -1,0 +1,109 @@
+/// The groups of keys that a settings file may have, with their keys: the one list of all settings.
+///
+/// - Shape: the raw value is the group's path; `[]` stands for each item of a sequence.
+enum SettingsGroup: String, CaseIterable, Sendable {
+    case root = ""
+    case listener = "listeners[]"
+    case admin = "admin"
+    case http = "http"
+    case api = "apis[]"
+    case upstream = "apis[].upstream"
+    case ejection = "apis[].upstream.ejection"
+    case identity = "identity"
+    case staticIdentity = "identity.static"
+    case token = "identity.static.tokens[]"
+    case user = "identity.static.tokens[].user"
+    case userDomain = "identity.static.tokens[].user.domain"
+    case project = "identity.static.tokens[].project"
+    case projectDomain = "identity.static.tokens[].project.domain"
+    case cache = "cache"
+    case lists = "cache.lists"
+    case accessLog = "access_log"
+    case log = "log"
+
+    /// Every key of the group, in the order of the documentation.
+    var keys: [String] {
+        switch self {
+        case .root:
+            [
+                "listeners", "admin", "workers", "drain_timeout", "http", "apis", "identity", "cache",
+                "access_log",
+                "log",
+            ]
+        case .listener, .admin: ["address"]
+        case .http:
+            [
+                "max_head_size", "max_target_size", "max_fields", "head_timeout", "content_progress_timeout",
+                "idle_timeout", "max_connections", "trusted_proxies", "via",
+            ]
+        case .api: ["definition", "upstream"]
+        case .upstream:
+            [
+                "endpoints", "connect_timeout", "response_timeout", "progress_timeout", "keep_alive",
+                "idle_timeout",
+                "max_idle_connections", "max_connections", "ejection",
+            ]
+        case .ejection: ["failures", "base_time", "max_time"]
+        case .identity: ["provider", "static", "admin_roles"]
+        case .staticIdentity: ["tokens"]
+        case .token: ["token", "user", "project", "roles", "expires_at"]
+        case .user, .project: ["id", "name", "domain"]
+        case .userDomain, .projectDomain: ["id", "name"]
+        case .cache: ["max_size", "max_object_size", "lists"]
+        case .lists: ["fresh", "stale_while_revalidate", "stale_if_error"]
+        case .accessLog: ["path"]
+        case .log: ["level"]
+        }
+    }
+
+    /// Keys that the design names and this version refuses, with the mistake to give.
+    var unavailableKeys: [String: String] {
+        switch self {
+        case .root:
+            [
+                "limits": "limits are not available in this version",
+                "audit": "the audit trail is not available in this version",
+            ]
+        case .listener: ["tls": "TLS is not available in this version"]
+        case .identity: ["keystone": "identity from Keystone is not available in this version"]
+        default: [:]
+        }
+    }
+
+    /// The key of this group that `name` was probably meant to be; nil when none is near.
+    ///
+    /// - Shape: at most two edits away, one for names of up to four letters; else the only key that begins
+    ///   with it.
+    /// - Limits: names over 64 letters have no neighbour.
+    func findNearest(_ name: String) -> String? {
+        guard name.utf8.count <= 64 else { return nil }
+        let written = Array(name.lowercased().map { $0 == "-" ? "_" : $0 })
+        let allowance = written.count <= 4 ? 1 : 2
+        var best: (key: String, distance: Int)?
+        for key in keys {
+            let distance = Self.editCount(from: written, to: Array(key))
+            if distance <= allowance, distance < best?.distance ?? .max { best = (key, distance) }
+        }
+        if let best { return best.key }
+        let longer = keys.filter { $0.hasPrefix(name) }
+        return longer.count == 1 ? longer.first : nil
+    }
+
+    /// Insertions, removals, replacements and swaps of neighbours from one word to the other.
+    private static func editCount(from a: [Character], to b: [Character]) -> Int {
+        var older = [Int](repeating: 0, count: b.count + 1)
+        var old = Array(0...b.count)
+        for i in 0..<a.count {
+            var row = [i + 1] + [Int](repeating: 0, count: b.count)
+            for j in 0..<b.count {
+                row[j + 1] = min(old[j + 1] + 1, row[j] + 1, old[j] + (a[i] == b[j] ? 0 : 1))
+                if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] {
+                    row[j + 1] = min(row[j + 1], older[j - 1] + 1)
+                }
+            }
+            older = old
+            old = row
+        }
+        return old[b.count]
+    }
+}

@@ -1,0 +1,132 @@
+import Bytes
+
+/// A field name that Gatehouse knows, as a number; every other name is `other`.
+///
+/// - Shape: raw values count up from 0 without a gap, so they index tables.
+/// - Source: RFC 9110 §18.4, RFC 9111, RFC 9211, RFC 7239; the identity fields are keystonemiddleware's auth_token.
+public enum FieldName: UInt8, CaseIterable, Sendable {
+    case other = 0
+    case host, connection, contentLength, contentType, contentEncoding, contentLanguage, contentLocation
+    case contentRange, contentDisposition, transferEncoding, te, trailer, upgrade, keepAlive
+    case proxyConnection, proxyAuthenticate, proxyAuthorization, proxyAuthenticationInfo, http2Settings
+    case expect, maxForwards, date, server, via, forwarded, xForwardedFor, xForwardedHost, xForwardedProto
+    case xForwardedPort, xForwardedPrefix, xForwardedServer, xRealIP, accept, acceptEncoding, acceptLanguage
+    case acceptCharset, acceptRanges, age, allow, authorization, cacheControl, pragma, expires, etag
+    case ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince, ifRange, lastModified, vary, range
+    case retryAfter, location, wwwAuthenticate, userAgent, referer, origin, cookie, setCookie, link, warning
+    case cacheStatus, proxyStatus, xAuthToken, xStorageToken, xServiceToken, xSubjectToken
+    case openStackAPIVersion, xOpenStackNovaAPIVersion, xOpenStackRequestID, xComputeRequestID
+    case xGatehouseRequestID, xIdentityStatus, xServiceIdentityStatus, xDomainID, xDomainName, xProjectID
+    case xProjectName, xProjectDomainID, xProjectDomainName, xUserID, xUserName, xUserDomainID
+    case xUserDomainName, xRoles, xServiceDomainID, xServiceDomainName, xServiceProjectID
+    case xServiceProjectName, xServiceProjectDomainID, xServiceProjectDomainName, xServiceUserID
+    case xServiceUserName, xServiceUserDomainID, xServiceUserDomainName, xServiceRoles, xServiceCatalog
+    case xIsAdminProject, openStackSystemScope, xUser, xTenant, xTenantID, xTenantName, xRole
+
+    /// How many raw values there are, `other` included.
+    public static let knownCount = Int(FieldName.xRole.rawValue) + 1
+
+    /// Tells whether the field belongs to one connection and is never forwarded (RFC 9110 §7.6.1).
+    public var isHopByHop: Bool {
+        switch self {
+        case .connection, .keepAlive, .proxyConnection, .te, .trailer, .transferEncoding, .upgrade,
+            .http2Settings,
+            .proxyAuthenticate, .proxyAuthorization, .proxyAuthenticationInfo:
+            true
+        default: false
+        }
+    }
+
+    /// Tells whether the value is a comma-separated list, so that several lines read as one (RFC 9110 §5.3).
+    public var isList: Bool {
+        switch self {
+        case .connection, .contentEncoding, .contentLanguage, .transferEncoding, .te, .trailer, .upgrade,
+            .via,
+            .forwarded, .xForwardedFor, .accept, .acceptEncoding, .acceptLanguage, .acceptCharset,
+            .acceptRanges,
+            .allow, .cacheControl, .pragma, .ifMatch, .ifNoneMatch, .vary, .wwwAuthenticate,
+            .proxyAuthenticate,
+            .link, .warning, .cacheStatus, .proxyStatus, .expect, .openStackAPIVersion:
+            true
+        default: false
+        }
+    }
+
+    /// Tells whether the value is a secret: never logged, never shown.
+    public var isSensitive: Bool {
+        switch self {
+        case .authorization, .proxyAuthorization, .cookie, .setCookie, .xAuthToken, .xStorageToken,
+            .xServiceToken,
+            .xSubjectToken:
+            true
+        default: false
+        }
+    }
+
+    /// Tells whether Nova trusts the field as the verified identity, so that no client may send it.
+    public var isIdentity: Bool {
+        switch self {
+        case .xIdentityStatus, .xServiceIdentityStatus, .xDomainID, .xDomainName, .xProjectID, .xProjectName,
+            .xProjectDomainID, .xProjectDomainName, .xUserID, .xUserName, .xUserDomainID, .xUserDomainName,
+            .xRoles,
+            .xServiceDomainID, .xServiceDomainName, .xServiceProjectID, .xServiceProjectName,
+            .xServiceProjectDomainID, .xServiceProjectDomainName, .xServiceUserID, .xServiceUserName,
+            .xServiceUserDomainID, .xServiceUserDomainName, .xServiceRoles, .xServiceCatalog,
+            .xIsAdminProject,
+            .openStackSystemScope, .xUser, .xTenant, .xTenantID, .xTenantName, .xRole:
+            true
+        default: false
+        }
+    }
+
+    /// Tells whether the field may stand in a trailer section: only one that routes, frames and decides nothing.
+    ///
+    /// - Source: RFC 9110 §6.5.1; of the known fields only ETag is defined for it (§8.8.3).
+    public var isAllowedInTrailer: Bool { self == .other || self == .etag }
+
+    /// Finds the number of a name, ASCII case ignored; `other` for a name that is unknown or no token.
+    public static func find(_ name: ByteView) -> FieldName {
+        guard let base = name.baseAddress else { return .other }
+        for byte in name where !ByteClass.is(byte, ByteClass.token) { return .other }
+        return find(token: base, count: name.count)
+    }
+
+    /// Finds the number of a name whose bytes are known to be token characters.
+    @inline(__always) static func find(token: UnsafePointer<UInt8>, count: Int) -> FieldName {
+        guard count > 0 else { return .other }
+        let last = UInt32(token[count - 1] | 0x20)
+        let third = UInt32(token[count * 3 / 4] | 0x20) << 8
+        let first = UInt32(token[count / 4] | 0x20) << 16
+        let key = last | third | first | UInt32(truncatingIfNeeded: count) << 24
+        // Wraps: a multiplicative hash; the multiplier was found by trying and makes the slots free of collisions.
+        let slot = slots[Int(key &* 3_554_895_725 >> 23)]
+        guard slot != 0, let candidate = FieldName(rawValue: slot) else { return .other }
+        let spelling = candidate.canonical
+        guard spelling.utf8CodeUnitCount == count else { return .other }
+        return equalTokens(token, spelling.utf8Start, count) ? candidate : .other
+    }
+
+    /// Compares two tokens of equal length, case ignored.
+    ///
+    /// Setting bit 5 makes equal only letters of two cases, and `^` with `~`, which no known name contains.
+    @inline(__always) static func equalTokens(
+        _ left: UnsafePointer<UInt8>, _ right: UnsafePointer<UInt8>, _ count: Int
+    ) -> Bool {
+        let one = UnsafeRawPointer(left)
+        let two = UnsafeRawPointer(right)
+        let bits: UInt64 = 0x2020_2020_2020_2020
+        var offset = 0
+        while offset + 8 <= count {
+            let difference =
+                (one.loadUnaligned(fromByteOffset: offset, as: UInt64.self) | bits)
+                ^ (two.loadUnaligned(fromByteOffset: offset, as: UInt64.self) | bits)
+            if difference != 0 { return false }
+            offset += 8
+        }
+        while offset < count {
+            if left[offset] | 0x20 != right[offset] | 0x20 { return false }
+            offset += 1
+        }
+        return true
+    }
+}

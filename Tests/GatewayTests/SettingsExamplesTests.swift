@@ -1,0 +1,79 @@
+import Foundation
+import Testing
+
+@testable import Gateway
+
+struct SettingsExamplesTests {
+    static let examples = SettingsPlaces.root + "/config/examples"
+    static let environment = ["GATEHOUSE_EXAMPLE_TOKEN": "example"]
+
+    @Test func `every setting appears in the example of all keys`() throws {
+        let text = try String(contentsOfFile: Self.examples + "/all-keys.yaml", encoding: .utf8)
+        var written: Set<String> = []
+        var open: [(indent: Int, key: String)] = []
+        for line in text.split(separator: "\n") {
+            let code = line.replacing(/(^|\s)#.*$/, with: "")
+            guard let match = code.firstMatch(of: /^([ -]*)([a-z_]+):(.*)$/) else { continue }
+            let indent = match.1.count
+            open.removeAll { $0.indent >= indent }
+            if match.1.contains("-"), let last = open.indices.last, !open[last].key.hasSuffix("[]") {
+                open[last].key += "[]"
+            }
+            open.append((indent, String(match.2)))
+            let path = open.map(\.key).joined(separator: ".")
+            written.insert(path)
+            for inner in match.3.matches(of: /[{,]\s*([a-z_]+):/) { written.insert(path + "." + inner.1) }
+        }
+        for group in SettingsGroup.allCases {
+            for key in group.keys {
+                let path = group == .root ? key : group.rawValue + "." + key
+                #expect(written.contains(path), "\(path) is in no example")
+            }
+        }
+    }
+
+    @Test func `the example of all keys has the defaults that it claims`() throws {
+        let text = try String(contentsOfFile: Self.examples + "/all-keys.yaml", encoding: .utf8)
+        let settings = try Self.read(examplesFile: "all-keys.yaml")
+        let defaults = Settings()
+        #expect(text.contains("# default"))
+        #expect(settings.admin == defaults.admin)
+        #expect(settings.drainTimeout == defaults.drainTimeout)
+        var http = settings.http
+        http.trustedProxies = []
+        #expect(http == defaults.http)
+        let endpoints = settings.apis[0].upstream.endpoints
+        #expect(settings.apis[0].upstream == Settings.Upstream(endpoints: endpoints))
+        #expect(settings.identity.adminRoles == defaults.identity.adminRoles)
+        #expect(settings.identity.staticTokens[0].userDomain == .defaultDomain)
+        #expect(settings.identity.staticTokens[0].projectDomain == .defaultDomain)
+        #expect(settings.cache == defaults.cache)
+        #expect(settings.log == defaults.log)
+    }
+
+    @Test func `every example is without mistakes`() throws {
+        let names = try FileManager.default.contentsOfDirectory(atPath: Self.examples)
+        #expect(names.count >= 2)
+        for name in names where name.hasSuffix(".yaml") { _ = try Self.read(examplesFile: name) }
+    }
+
+    @Test func `the working settings serve the simulator with three demonstration tokens`() throws {
+        let settings = try SettingsReader(environment: [:]).read(
+            file: SettingsPlaces.root + "/config/gatehouse.yaml")
+        #expect(settings.listeners.map(\.address.description) == ["127.0.0.1:8774"])
+        #expect(settings.admin.address.description == "127.0.0.1:8775")
+        #expect(
+            settings.apis.map(\.upstream.endpoints) == [
+                [try SettingsScalars.endpoint("http://127.0.0.1:18774")]
+            ])
+        #expect(settings.apis[0].definition == SettingsPlaces.root + "/config/openapi/compute.yaml")
+        let tokens = settings.identity.staticTokens
+        #expect(tokens.map(\.token) == ["demo", "demo-admin", "other"])
+        #expect(tokens[0].project == tokens[1].project && tokens[0].project != tokens[2].project)
+        #expect(tokens.map { $0.roles.contains("admin") } == [false, true, false])
+    }
+
+    private static func read(examplesFile name: String) throws(SettingsMistakes) -> Settings {
+        try SettingsReader(environment: environment).read(file: examples + "/" + name)
+    }
+}
