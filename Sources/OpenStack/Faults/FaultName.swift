@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 
 /// The name under which a fault stands in its body.
 ///

@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 
 /// Nova's messages, word by word; each appends raw UTF-8, to be escaped by `Fault.append`.
 ///

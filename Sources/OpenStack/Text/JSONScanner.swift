@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 
 /// What a JSON text is at its top, after its whole syntax was checked.
 ///

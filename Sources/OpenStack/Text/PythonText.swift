@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 
 extension Buffer {
     /// Appends text as a JSON string's inside, as Python's `json.dumps` with `ensure_ascii` writes it.

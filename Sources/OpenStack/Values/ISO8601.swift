@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 
 /// The dates that oslo's `parse_isotime` takes, which is what Nova calls a `date-time`.
 ///

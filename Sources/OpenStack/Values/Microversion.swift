@@ -1,5 +1,5 @@
-internal import Bytes
-internal import HTTP
+public import Bytes
+public import HTTP
 
 /// A version of the compute API inside one root, such as 2.90.
 ///

@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 
 /// The forms in which ids are written.
 public enum UUIDForm {
