@@ -35,6 +35,7 @@ let package = Package(
             name: "gatehouse",
             dependencies: [
                 "Gateway", "OpenStack", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: swift),
         .executableTarget(
             name: "compute-simulator",

@@ -105,8 +105,10 @@ extension SettingsReading {
             let group = SettingsMapping(item, .api, "apis", self)
             let definitionNode = group.requiredNode("definition")
             let definition = definitionNode.flatMap { scalar($0, "definition", readableFile) }
-            guard let node = group.requiredNode("upstream") else { continue }
-            let upstream = upstream(SettingsMapping(node, .upstream, "upstream", self))
+            var upstream = Settings.Upstream(endpoints: [])
+            if let node = group.requiredNode("upstream") {
+                upstream = self.upstream(SettingsMapping(node, .upstream, "upstream", self))
+            }
             guard let definition else { continue }
             if apis.contains(where: { $0.definition == definition }) {
                 add(definitionNode?.mark, "`definition`: this file is another API's definition already")

@@ -22,36 +22,57 @@ public struct SettingsReader: Sendable {
 
     /// Reads the file at a path; paths inside it are relative to its directory.
     public func read(file: String) throws(SettingsMistakes) -> Settings {
-        let bytes: [UInt8]
-        switch FileContent.read(file, limit: SettingsDocument.maxByteCount + 1) {
-        case .success(let content): bytes = content
-        case .failure(let failure):
-            let message = "the settings file cannot be read: \(failure.reason)"
-            throw SettingsMistakes([SettingsMistake(file: file, line: 1, column: 1, message: message)])
-        }
-        let absolute = FileContent.absolutePath(file, in: FileManager.default.currentDirectoryPath)
-        return try read(bytes, file: file, directory: (absolute as NSString).deletingLastPathComponent)
+        try Self.settings(inspect(file: file))
     }
 
     /// Reads settings from bytes, naming them `file` in mistakes and resolving paths against `directory`.
     public func read(_ bytes: [UInt8], file: String, directory: String) throws(SettingsMistakes) -> Settings {
+        try Self.settings(inspect(bytes, file: file, directory: directory))
+    }
+
+    /// Reads the file at a path as far as it goes: `gatehouse check` looks at the definitions of a file with
+    /// mistakes too.
+    ///
+    /// - Shape: with mistakes the settings are not to be used: defaults stand where something could not be
+    ///   read, and an API may be without endpoints.
+    public func inspect(file: String) -> (settings: Settings, mistakes: SettingsMistakes?) {
+        switch FileContent.read(file, limit: SettingsDocument.maxByteCount + 1) {
+        case .success(let bytes):
+            let absolute = FileContent.absolutePath(file, in: FileManager.default.currentDirectoryPath)
+            return inspect(bytes, file: file, directory: (absolute as NSString).deletingLastPathComponent)
+        case .failure(let failure):
+            let message = "the settings file cannot be read: \(failure.reason)"
+            let mistake = SettingsMistake(file: file, line: 1, column: 1, message: message)
+            return (Settings(), SettingsMistakes([mistake]))
+        }
+    }
+
+    private func inspect(
+        _ bytes: [UInt8], file: String, directory: String
+    ) -> (settings: Settings, mistakes: SettingsMistakes?) {
+        let environment = environment
         // Reading goes down once per level of nesting; a Dispatch thread's stack is too small for the deepest
         // file.
-        let result = DeepStack.run { () -> Result<Settings, SettingsMistakes> in
+        return DeepStack.run {
             do throws(SettingsMistakes) {
                 let root = try SettingsDocument.read(bytes, file: file)
                 let reading = SettingsReading(file: file, directory: directory, environment: environment)
                 guard let root, !SettingsReading.isNull(root) else {
                     reading.add(nil, "the file has no settings")
-                    throw reading.takeMistakes()!
+                    return (Settings(), reading.takeMistakes())
                 }
                 let settings = reading.settings(SettingsMapping(root, .root, "", reading))
-                if let mistakes = reading.takeMistakes() { throw mistakes }
-                return .success(settings)
+                return (settings, reading.takeMistakes())
             } catch {
-                return .failure(error)
+                return (Settings(), error)
             }
         }
-        return try result.get()
+    }
+
+    private static func settings(
+        _ found: (settings: Settings, mistakes: SettingsMistakes?)
+    ) throws(SettingsMistakes) -> Settings {
+        if let mistakes = found.mistakes { throw mistakes }
+        return found.settings
     }
 }
