@@ -50,6 +50,9 @@ let package = Package(
             name: "OpenStackTests", dependencies: ["OpenStack", "HTTP", "Bytes"], swiftSettings: swift),
         .testTarget(
             name: "GatewayTests", dependencies: ["Gateway", "OpenStack", "HTTP", "Loop", "Bytes"], swiftSettings: swift),
+        .testTarget(
+            name: "gatehouseTests", dependencies: ["gatehouse", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: swift),
         .testTarget(name: "StructureTests", swiftSettings: swift),
     ]
 )
