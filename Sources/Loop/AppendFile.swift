@@ -48,13 +48,8 @@ public final class AppendFile: @unchecked Sendable {
         self.retryDelay = .nanoseconds(Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000))
         queue = DispatchQueue(label: "gatehouse.append.\(path)", qos: .utility)
         descriptor = try SystemError.check("open", Self.open(path, mode: mode))
-        if synchronizes {
-            let answer = CLinux_synchronizeData(descriptor)
-            if answer < 0 {
-                _ = CLinux_close(descriptor)
-                throw SystemError(call: "fdatasync", code: -answer)
-            }
-        }
+        // Everything is in place by now, so that the deinit closes the descriptor when this throws.
+        if synchronizes { try SystemError.check("fdatasync", CLinux_synchronizeData(descriptor)) }
     }
 
     deinit { if descriptor >= 0 { _ = CLinux_close(descriptor) } }
@@ -70,6 +65,7 @@ public final class AppendFile: @unchecked Sendable {
 
     /// Makes the buffer of one loop; `onProgress` runs on `queue` whenever more of it was written.
     ///
+    /// - Ownership: kept until the buffer ends, also after `close`; let `onProgress` hold its loop weakly.
     /// - Limits: two blocks of `capacity` bytes; a line longer than `capacity` is always refused.
     public func makeLineBuffer(
         queue: DispatchQueue, capacity: Int = 65_536, handOverByteCount: Int = 32_768,

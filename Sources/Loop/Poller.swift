@@ -82,7 +82,10 @@ public struct Poller: ~Copyable {
         CLinux_epollChange(descriptor, fd, interest.rawValue, tag)
     }
 
-    /// Forgets `fd`; closing it does that too, so this is for a descriptor that lives on.
+    /// Forgets `fd`, for a descriptor that lives on; closing does that too.
+    ///
+    /// But not while a child process holds a copy (between fork and exec): the set then tells of a descriptor
+    /// that is closed here. Gatehouse starts no processes; tests that do remove before they close.
     public func remove(_ fd: Int32) -> Int32 { CLinux_epollRemove(descriptor, fd) }
 
     /// Takes what is ready now, without waiting; answers how many were written to `places`.

@@ -1,9 +1,10 @@
 /// Coarse timers of one loop: at most one pending deadline for each node, a node being a slab index.
 ///
 /// - Shape: four levels of 64 slots; a slot of level n spans 64ⁿ ticks of 10 ms, so the wheel reaches 45
-///   hours. A node is linked into the slot of its deadline and moves down a level when the wheel gets there.
+///   hours. A node is linked into the slot of its deadline and moves down a level when the wheel gets there;
+///   one beyond the reach waits in the last slot and is linked anew from there.
 /// - Limits: setting and clearing are O(1); a deadline is popped by the first `popExpired` that comes at or
-///   after it, rounded up to a tick. A deadline beyond the reach is popped early, after those 45 hours.
+///   after it, rounded up to a tick.
 /// - Lazy: `set` moves a node only to an earlier tick. A later deadline, which is what each read and write on
 ///   a live connection brings, costs one comparison; the node is then popped at its old tick, early. So the
 ///   owner compares the deadline it holds with the clock, and sets the node again when there is time left.
@@ -74,7 +75,7 @@ public struct TimerWheel: ~Copyable {
         if Int(node) >= linkCount { grow(to: Int(node) + 1) }
         // Rounded up: a node is never popped before its deadline because of the tick.
         let rounded = deadline / Self.tickNanoseconds + (deadline % Self.tickNanoseconds == 0 ? 0 : 1)
-        let tick = min(max(rounded, target + 1), target + Self.reachTicks)
+        let tick = max(rounded, target + 1)
         if links[Int(node)].slot != Self.noSlot {
             guard tick < links[Int(node)].tick else { return }
             unlink(node)
@@ -132,10 +133,11 @@ public struct TimerWheel: ~Copyable {
     }
 
     private mutating func link(_ node: UInt32, at tick: UInt64) {
-        // The level is that of the highest digit (of six bits) in which the tick differs from the present.
-        let differing = UInt64(63 - ((tick ^ present) | 63).leadingZeroBitCount)
+        let place = min(tick, present + Self.reachTicks)
+        // The level is that of the highest digit (of six bits) in which the place differs from the present.
+        let differing = UInt64(63 - ((place ^ present) | 63).leadingZeroBitCount)
         let level = min(Int(differing / Self.slotBits), Self.levelCount - 1)
-        let slot = Int((tick >> (Self.slotBits * UInt64(level))) & 63)
+        let slot = Int((place >> (Self.slotBits * UInt64(level))) & 63)
         let index = level * 64 + slot
         let old = firsts[index]
         links[Int(node)] = Link(next: old, previous: Self.noNode, slot: UInt32(index), tick: tick)

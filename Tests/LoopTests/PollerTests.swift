@@ -5,7 +5,8 @@ import Loop
 import Synchronization
 import Testing
 
-/// One loop as the gateway builds it, with a body for each turn; the rest of a test talks to it by queue and socket.
+/// One loop as the gateway builds it, with a body for each turn; the rest of a test talks to it by queue and
+/// socket.
 final class TestLoop: @unchecked Sendable {
     // Unchecked: `poller` and `places` are used on the loop's queue, or before the watch starts.
     let loop = LoopQueue(label: "test.loop")
@@ -77,7 +78,8 @@ func waitUntilReady(_ descriptor: Int32, _ events: Int32) -> Bool {
 
 @Suite struct PollerTests {
     @Test func `a byte followed by a reset always reaches the handler`() async throws {
-        // The case in which a pair of Dispatch sources on one socket loses its last events (libdispatch issue 833).
+        // The case in which a pair of Dispatch sources on one socket loses its last events (libdispatch issue
+        // 833).
         let (listener, address) = try Socket.listen(.loopback(port: 0), reusePort: false)
         let loop = try TestLoop()
         let seen = Atomic<Int>(0)
@@ -102,6 +104,9 @@ func waitUntilReady(_ descriptor: Int32, _ events: Int32) -> Bool {
             if answer == 1 { seen.wrappingAdd(1, ordering: .relaxed) }
             if answer <= 0, answer != Int(-EAGAIN) {
                 ended.wrappingAdd(1, ordering: .relaxed)
+                // Other tests start processes, which hold every descriptor until they execute; meanwhile a
+                // close alone would leave it in the set.
+                _ = loop.box.poller.remove(Int32(ready.tag))
                 Socket.close(Int32(ready.tag))
             }
         }
@@ -112,9 +117,9 @@ func waitUntilReady(_ descriptor: Int32, _ events: Int32) -> Bool {
             #expect(withBytes("x") { Socket.send(connection.descriptor, $0) } == 1)
             Socket.reset(connection.descriptor)
         }
-        // Each connection's end must show; the byte may be thrown away by the kernel when the reset overtakes it.
+        // Linux keeps what came before the reset readable, so both the byte and the end must show.
         #expect(await eventually { ended.load(ordering: .relaxed) == rounds })
-        #expect(seen.load(ordering: .relaxed) <= rounds)
+        #expect(seen.load(ordering: .relaxed) == rounds)
         await loop.stop()
         Socket.close(listener)
     }
@@ -149,7 +154,7 @@ func waitUntilReady(_ descriptor: Int32, _ events: Int32) -> Bool {
         Socket.close(pair.server)
     }
 
-    @Test func `the peer's end shows as hung up, a reset as broken`() throws {
+    @Test func `the peer's end shows as hung up, a reset as broken`() async throws {
         let half = try ConnectedPair()
         let poller = try Poller()
         #expect(poller.add(half.server, .hangUp, tag: 1) == 0)
@@ -157,6 +162,7 @@ func waitUntilReady(_ descriptor: Int32, _ events: Int32) -> Bool {
         try #require(waitUntilReady(poller.descriptor, POLLIN))
         let ending = collect(poller)
         #expect(ending.count == 1 && ending[0].isHungUp && !ending[0].isBroken)
+        #expect(poller.remove(half.server) == 0)
         Socket.close(half.server)
         Socket.close(half.client)
 
@@ -167,7 +173,9 @@ func waitUntilReady(_ descriptor: Int32, _ events: Int32) -> Bool {
         let broken = collect(poller)
         #expect(broken.count == 1 && broken[0].isBroken && broken[0].tag == 2)
         Socket.close(cut.server)
-        #expect(collect(poller).isEmpty, "closing takes the descriptor out of the set")
+        // Not at once when another test is just starting a process, which holds the descriptor until it
+        // executes.
+        #expect(await eventually { collect(poller).isEmpty }, "closing takes the descriptor out of the set")
     }
 
     @Test func `one round gives as many events as there are places`() throws {

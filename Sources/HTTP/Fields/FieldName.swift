@@ -99,7 +99,7 @@ public enum FieldName: UInt8, CaseIterable, Sendable {
         let first = UInt32(token[count / 4] | 0x20) << 16
         let key = last | third | first | UInt32(truncatingIfNeeded: count) << 24
         // Wraps: a multiplicative hash; the multiplier was found by trying and makes the slots free of collisions.
-        let slot = slots[Int(key &* 3_554_895_725 >> 23)]
+        let slot = slots[Int((key &* 3_554_895_725) >> 23)]
         guard slot != 0, let candidate = FieldName(rawValue: slot) else { return .other }
         let spelling = candidate.canonical
         guard spelling.utf8CodeUnitCount == count else { return .other }
