@@ -20,7 +20,7 @@ struct OperationRow: Encodable {
     var versions: Versions
 
     /// The rows of an operation: itself and each of its actions.
-    static func rows(_ operation: Operation) -> [OperationRow] {
+    static func rows(_ operation: OpenStack.Operation) -> [OperationRow] {
         let row = OperationRow(
             id: operation.id, method: operation.method.name.description, path: operation.path,
             cache: operation.cacheClass == .list ? "list" : "none", limit: operation.limitClass,
