@@ -5,9 +5,8 @@ import Logging
 /// `gatehouse serve --config FILE`
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract:
-            "Serves until SIGTERM or SIGINT, which let exchanges in flight finish; SIGHUP re-reads the settings."
-    )
+        abstract: "Serves until it is stopped.",
+        discussion: "SIGTERM and SIGINT let exchanges in flight finish. SIGHUP re-reads the settings.")
 
     @Option(help: "The settings file.", completion: .file(extensions: ["yaml"]))
     var config: String
