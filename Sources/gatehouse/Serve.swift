@@ -20,8 +20,11 @@ struct Serve: ParsableCommand {
             throw ExitCode(1)
         }
         OperationalLog.bootstrap(level: settings.log.level)
-        // Connected when Gateway has its Service: `try Service.run(settings: settings, file: config)`.
-        Logger(label: "gatehouse").critical("this build cannot serve", metadata: ["file": "\(config)"])
-        throw ExitCode(1)
+        do {
+            try Service.run(settings: settings, file: config)
+        } catch {
+            Logger(label: "gatehouse").critical("cannot serve", metadata: ["reason": "\(error)"])
+            throw ExitCode(1)
+        }
     }
 }
