@@ -36,8 +36,8 @@ final class TestLoop: @unchecked Sendable {
     }
 }
 
-/// Waits for `condition` without sleeping a fixed time, at most a minute: fdatasync on a busy disk took over ten
-/// seconds.
+/// Waits for `condition` without sleeping a fixed time, at most a minute, since fdatasync waits for
+/// whatever else the disk is busy with.
 func eventually(_ condition: () -> Bool) async -> Bool {
     let deadline = MonotonicClock.now() + 60_000_000_000
     while MonotonicClock.now() < deadline {
