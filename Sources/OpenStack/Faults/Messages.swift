@@ -5,11 +5,13 @@ public import Bytes
 /// - Source: facts §2.1, §2.3, §3.1, measured on a real Nova.
 public enum Messages {
     /// 400, when the path's project is not the token's; pass the path's segment decoded.
+    ///
+    /// - Shape: an empty `token` is a token scoped to no project, which Nova shows as `None`.
     public static func appendProjectMismatch(path: ByteView, token: ByteView, to message: inout Buffer) {
         message.append("Malformed request URL: URL's project_id '")
         message.append(path)
         message.append("' doesn't match Context's project_id '")
-        message.append(token)
+        if token.isEmpty { message.append("None") } else { message.append(token) }
         message.append("'")
     }
 
