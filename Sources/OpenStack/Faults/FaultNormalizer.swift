@@ -21,7 +21,8 @@ public enum FaultNormalizer {
     /// - Limits: `output` needs 16 KiB of room; allocates one small block.
     /// - Errors: none. The status is kept. Of a 5xx nothing is taken over, whatever the shape, but Nova's own fault.
     public static func normalize(
-        status: Int, contentType: ByteView, hasRequestID: Bool, content: ByteView, retryAfterSeconds: Int? = nil,
+        status: Int, contentType: ByteView, hasRequestID: Bool, content: ByteView,
+        retryAfterSeconds: Int? = nil,
         into output: inout Buffer
     ) -> Outcome {
         guard status >= 400 else { return .unchanged }
@@ -34,7 +35,8 @@ public enum FaultNormalizer {
         trim(&message)
         if message.isEmpty {
             Fault.append(
-                status: status, message: standard(status, retryAfterSeconds), retryAfterSeconds: retryAfterSeconds,
+                status: status, message: standard(status, retryAfterSeconds),
+                retryAfterSeconds: retryAfterSeconds,
                 to: &output)
         } else {
             Fault.append(
@@ -45,12 +47,14 @@ public enum FaultNormalizer {
 
     private static func standard(_ status: Int, _ retryAfterSeconds: Int?) -> StaticString {
         // 413 with Retry-After is a limit, without it the content was too large.
-        status == 413 && retryAfterSeconds != nil ? Messages.rateLimited : Messages.standard(forStatus: status)
+        status == 413 && retryAfterSeconds != nil
+            ? Messages.rateLimited : Messages.standard(forStatus: status)
     }
 
     /// Shape 1: an object of one member, itself an object with a number `code` and a text `message`.
     private static func isNovaFault(_ content: ByteView) -> Bool {
-        guard let summary = JSONScanner.scan(content), summary.kind == .object, summary.memberCount == 1 else {
+        guard let summary = JSONScanner.scan(content), summary.kind == .object, summary.memberCount == 1
+        else {
             return false
         }
         let key = content.view(summary.key)
@@ -69,7 +73,9 @@ public enum FaultNormalizer {
             // Some limiters answer with JSON inside a JSON string.
             var inner = Buffer(capacity: content.count)
             JSONScanner.appendUnescaped(inside(content.view(summary.value)), to: &inner)
-            if !readJSON(inner.readable, depth: 1, into: &message) { appendPlain(inner.readable, to: &message) }
+            if !readJSON(inner.readable, depth: 1, into: &message) {
+                appendPlain(inner.readable, to: &message)
+            }
             return true
         }
         guard summary.kind == .object else { return true }

@@ -52,7 +52,9 @@ public enum Messages {
     /// 400, before every other check of a query.
     public static var queryNotUTF8: StaticString { "Query string is not UTF-8 encoded" }
     /// 403, for `status=deleted` of a member.
-    public static var deletedListingForbidden: StaticString { "Only administrators may list deleted instances" }
+    public static var deletedListingForbidden: StaticString {
+        "Only administrators may list deleted instances"
+    }
     /// 413, for content longer than the API takes.
     public static var contentTooLarge: StaticString { "Request is too large." }
     /// 413 or 429, by a limit.

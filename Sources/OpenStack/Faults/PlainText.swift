@@ -74,7 +74,9 @@ enum PlainText {
         _ text: ByteView, _ start: Int, _ opening: StaticString, _ closing: StaticString
     ) -> Int? {
         let count = opening.utf8CodeUnitCount
-        guard text.count - start >= count, text.view(start, count).equalsIgnoringCase(opening) else { return nil }
+        guard text.count - start >= count, text.view(start, count).equalsIgnoringCase(opening) else {
+            return nil
+        }
         return find(text, closing, from: start).map { $0 + closing.utf8CodeUnitCount } ?? text.count
     }
 
