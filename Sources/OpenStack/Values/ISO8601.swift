@@ -31,12 +31,15 @@ public enum ISO8601 {
         return timePart(text, next, 2, year, month)
     }
 
-    private static func timePart(_ text: ByteView, _ start: Int, _ width: Int, _ year: Int, _ month: Int) -> Bool {
+    private static func timePart(_ text: ByteView, _ start: Int, _ width: Int, _ year: Int, _ month: Int)
+        -> Bool
+    {
         guard let day = number(text, start, width), (1...12).contains(month) else { return false }
         guard day >= 1, day <= dayCount(year, month) else { return false }
         var index = start + width
         if index == text.count { return true }
-        guard text[index] == 0x54 || text[index] == 0x20, let hour = number(text, index + 1, 2), hour < 24 else {
+        guard text[index] == 0x54 || text[index] == 0x20, let hour = number(text, index + 1, 2), hour < 24
+        else {
             return false
         }
         index += 3
@@ -50,6 +53,8 @@ public enum ISO8601 {
         guard minute < 60 else { return false }
         index += 2
         if index == text.count || isZone(text, index) { return true }
+        // A fraction belongs to seconds, so the pattern goes back and takes the two digits before it for them.
+        if text[index] == 0x2E || text[index] == 0x2C { return secondPart(text, index - 2) }
         if text[index] == 0x3A { index += 1 }
         return secondPart(text, index)
     }
@@ -76,7 +81,9 @@ public enum ISO8601 {
     /// Tells whether the rest is `Z` or an offset of less than 24 hours.
     private static func isZone(_ text: ByteView, _ start: Int) -> Bool {
         if text[start] == 0x5A { return start + 1 == text.count }
-        guard text[start] == 0x2B || text[start] == 0x2D, let hours = number(text, start + 1, 2) else { return false }
+        guard text[start] == 0x2B || text[start] == 0x2D, let hours = number(text, start + 1, 2) else {
+            return false
+        }
         var index = start + 3
         if index < text.count, text[index] == 0x3A { index += 1 }
         var minutes = 0
