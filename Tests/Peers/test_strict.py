@@ -108,8 +108,8 @@ def missing_from(arrived, read):
 def may_stop(name, reason, data):
     """Where a reader of the client's bytes stops though RFC 9112 lets a server go on; what arrives has none of it."""
     if name == "h11":
-        # Empty lines before a request (§2.2).
-        return reason == "no request line received"
+        # Empty lines before a request (§2.2); a client of HTTP/1.0 that keeps its connection (§9.3).
+        return reason in ("no request line received", "h11 will not go on")
     # Blanks behind a value are no part of it (RFC 9110 §5.5), but llhttp leaves them on this one.
     if "Transfer-Encoding" in reason:
         return re.search(rb"(?i)transfer-encoding:[ \t]*chunked[ \t]+\r\n", data) is not None

@@ -85,6 +85,9 @@ def read_answers(data, methods=(), is_ended=True):
             elif event is h11.NEED_DATA:
                 if not is_ended:
                     return found
+                if response is None and client.trailing_data[0] == b"":
+                    # Told to go on, the client left.
+                    return found
                 client.receive_data(b"")
             else:
                 raise h11.RemoteProtocolError(f"unexpected {event!r} with {data[:200]!r}")
