@@ -55,16 +55,6 @@ struct FileTests {
         }
     }
 
-    @Test func `a file carries the name of a type, a stage or what it adds to one`() {
-        for file in SourceTree.sources where file.name != "main.swift" {
-            let stem = file.name.prefix { $0 != "." && $0 != "+" }
-            guard let name = try? Regex("\\b\(stem)\\b", as: Substring.self).ignoresCase() else { continue }
-            let code = file.lines.filter { !$0.trimmingPrefix(while: \.isWhitespace).hasPrefix("//") }
-                .joined(separator: "\n")
-            #expect(code.contains(name), "\(file) says nothing of \(stem)")
-        }
-    }
-
     @Test func `nothing is left for later in a comment`() {
         for file in SourceTree.written where !file.path.hasPrefix("Tests/StructureTests/") {
             for (number, line) in file.lines.enumerated() where line.contains(/\b(?:TODO|FIXME|XXX)\b/) {
