@@ -40,7 +40,7 @@ let package = Package(
         .executableTarget(
             name: "compute-simulator",
             dependencies: [
-                "Bytes", "HTTP", "Loop", "OpenStack",
+                "Bytes", "HTTP", "Loop", "COpenSSL",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swift),
         .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: swift),
@@ -50,6 +50,11 @@ let package = Package(
             name: "OpenStackTests", dependencies: ["OpenStack", "HTTP", "Bytes"], swiftSettings: swift),
         .testTarget(
             name: "GatewayTests", dependencies: ["Gateway", "OpenStack", "HTTP", "Loop", "Bytes"], swiftSettings: swift),
+        .testTarget(
+            name: "SimulatorTests", dependencies: ["compute-simulator", "HTTP", "Loop", "Bytes"], swiftSettings: swift),
+        .testTarget(
+            name: "gatehouseTests", dependencies: ["gatehouse", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: swift),
         .testTarget(name: "StructureTests", swiftSettings: swift),
     ]
 )

@@ -7,7 +7,7 @@ struct Gatehouse: ParsableCommand {
         commandName: "gatehouse",
         abstract: "A reverse proxy in front of OpenStack Compute API endpoints.",
         version: Version.text,
-        subcommands: [Serve.self, Check.self, VersionCommand.self])
+        subcommands: [Serve.self, Check.self, Operations.self, VersionCommand.self])
 }
 
 /// The version of this program.

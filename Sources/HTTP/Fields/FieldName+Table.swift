@@ -4,7 +4,7 @@
 
 extension FieldName {
     /// The name as it is usually spelled, for writing in HTTP/1.1; empty for `other`.
-    public var canonical: StaticString {
+    @inline(__always) public var canonical: StaticString {
         switch self {
         case .other: ""
         case .host: "Host"

@@ -132,7 +132,7 @@ public struct ChunkedReader {
             return .refused(bytes[textEnd] == 0x0A ? .bareLineFeed : .controlByte)
         }
         let name = ByteRange(start: start, count: colon - start)
-        guard FieldName.find(token: base + start, count: colon - start).isAllowedInTrailer,
+        guard FieldName.find(base + start, count: colon - start).isAllowedInTrailer,
             classes & ByteClass.underscore == 0
         else { return .refused(.trailerFieldRefused) }
         return .trailer(name: name, value: bytes.trimmedRange(from: colon + 1, to: textEnd))

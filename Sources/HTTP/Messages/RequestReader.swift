@@ -59,85 +59,122 @@ public struct RequestReader {
     @inline(__always) private mutating func readLine(
         _ base: UnsafePointer<UInt8>, to end: Int, into head: inout RequestHead, targetLimit: Int
     ) -> HeadResult {
+        // A local, so that the loops keep it in a register.
+        var place = position
+        defer { position = place }
         while true {
             switch stage {
             case .startLineFeed:
-                guard position < end else { return .incomplete }
-                guard base[position] == 0x0A else { return .refused(.controlByte) }
-                position += 1
+                guard place < end else { return .incomplete }
+                guard base[place] == 0x0A else { return .refused(.controlByte) }
+                place += 1
                 stage = .start
                 continue
             case .start:
-                guard position < end else { return .incomplete }
-                let byte = base[position]
+                guard place < end else { return .incomplete }
+                let byte = base[place]
                 guard ByteClass.is(byte, ByteClass.token) else {
                     guard byte == 0x0D, emptyLineCount < Self.emptyLineLimit else {
                         return .refused(Self.refusal(atStart: byte))
                     }
                     emptyLineCount += 1
-                    position += 1
+                    place += 1
                     stage = .startLineFeed
                     continue
                 }
-                mark = position
+                mark = place
                 stage = .method
                 fallthrough
             case .method:
                 let bound = min(end, mark + Self.methodByteLimit)
-                while position < bound, ByteClass.is(base[position], ByteClass.token) { position += 1 }
-                guard position < end else { return .incomplete }
-                guard base[position] == 0x20 else { return .refused(Self.refusal(inLine: base[position])) }
-                head.methodName = ByteRange(start: mark, count: position - mark)
-                head.method = Method.find(ByteView(start: base + mark, count: position - mark))
+                while place < bound, ByteClass.is(base[place], ByteClass.token) { place += 1 }
+                guard place < end else { return .incomplete }
+                guard base[place] == 0x20 else { return .refused(Self.refusal(inLine: base[place])) }
+                head.methodName = ByteRange(start: mark, count: place - mark)
+                head.method = Method.find(ByteView(start: base + mark, count: place - mark))
                 if head.method == .connect { return .refused(.methodNotAllowedHere) }
-                position += 1
+                place += 1
                 stage = .targetStart
                 fallthrough
             case .targetStart:
-                guard position < end else { return .incomplete }
+                guard place < end else { return .incomplete }
                 // Exactly one space: a second one is no target byte.
-                guard ByteClass.is(base[position], ByteClass.target) else {
-                    return .refused(Self.refusal(inTarget: base[position]))
+                guard ByteClass.is(base[place], ByteClass.target) else {
+                    return .refused(Self.refusal(inTarget: base[place]))
                 }
-                mark = position
+                mark = place
                 stage = .target
                 fallthrough
             case .target:
                 // A limit near Int.max must not overflow the sum.
                 let bound = targetLimit < end - mark ? mark + targetLimit : end
-                while position < bound, ByteClass.is(base[position], ByteClass.target) { position += 1 }
-                guard position < end else { return .incomplete }
-                guard base[position] == 0x20 else {
-                    if position - mark >= targetLimit { return .refused(.targetTooLong) }
-                    return .refused(Self.refusal(inTarget: base[position]))
+                place = Self.skipTarget(base, from: place, to: bound)
+                guard place < end else { return .incomplete }
+                guard base[place] == 0x20 else {
+                    if place - mark >= targetLimit { return .refused(.targetTooLong) }
+                    return .refused(Self.refusal(inTarget: base[place]))
                 }
-                let target = ByteRange(start: mark, count: position - mark)
+                let target = ByteRange(start: mark, count: place - mark)
                 if let refusal = head.settleTarget(base, target) { return .refused(refusal) }
-                position += 1
-                mark = position
+                place += 1
+                mark = place
                 stage = .version
                 fallthrough
             case .version:
-                while position < end, position - mark < 9 {
-                    if let refusal = Self.refusal(of: base[position], inVersionAt: position - mark) {
+                // The usual spelling at once; everything else byte by byte.
+                if end - mark > 8, place == mark, base[mark + 8] == 0x0D,
+                    UnsafeRawPointer(base + mark).loadUnaligned(as: UInt64.self).littleEndian
+                        == Self.version11
+                {
+                    place = mark + 9
+                }
+                while place < end, place - mark < 9 {
+                    if let refusal = Self.refusal(of: base[place], inVersionAt: place - mark) {
                         return .refused(refusal)
                     }
-                    position += 1
+                    place += 1
                 }
-                guard position - mark == 9 else { return .incomplete }
+                guard place - mark == 9 else { return .incomplete }
                 head.version = base[mark + 7] == UInt8(ascii: "1") ? .http11 : .http10
                 stage = .lineFeed
                 fallthrough
             case .lineFeed:
-                guard position < end else { return .incomplete }
-                guard base[position] == 0x0A else { return .refused(.controlByte) }
-                position += 1
+                guard place < end else { return .incomplete }
+                guard base[place] == 0x0A else { return .refused(.controlByte) }
+                place += 1
                 stage = .fields
                 fallthrough
             case .fields:
                 return .complete
             }
         }
+    }
+
+    // «HTTP/1.1», its first byte lowest.
+    private static let version11: UInt64 = 0x312E_312F_5054_5448
+
+    /// The first place at or after `start` whose byte may not stand in a target.
+    @inline(__always) private static func skipTarget(
+        _ base: UnsafePointer<UInt8>, from start: Int, to end: Int
+    ) -> Int {
+        let raw = UnsafeRawPointer(base)
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs: UInt64 = 0x8080_8080_8080_8080
+        var place = start
+        while end - place >= 8 {
+            let word = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+            // Bit 7 of each byte below 0x21, equal to `#` or DEL, or above it; the lowest one set is exact.
+            let sign = word ^ (ones &* 0x23)
+            let delete = word ^ (ones &* 0x7F)
+            let found =
+                (((word &- ones &* 0x21) & ~word) | ((sign &- ones) & ~sign) | ((delete &- ones) & ~delete)
+                    | word)
+                & highs
+            if found != 0 { return place &+ found.trailingZeroBitCount &>> 3 }
+            place &+= 8
+        }
+        while place < end, ByteClass.is(base[place], ByteClass.target) { place &+= 1 }
+        return place
     }
 
     /// Judges one byte of `HTTP/1.x` and the carriage return after it by its place.

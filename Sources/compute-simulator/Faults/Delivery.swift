@@ -1,0 +1,154 @@
+/// How one answer goes out: its bytes, their pace, and what happens to the connection after them.
+struct Delivery {
+    enum End: Equatable {
+        case keep, close, reset
+        /// Stays open and silent.
+        case hang
+        /// Ends without having been announced, so many milliseconds later.
+        case closeAfter(Int)
+    }
+
+    var bytes: [UInt8] = []
+    /// Content that is made while it is sent.
+    var stream: PatternStream?
+    var end = End.keep
+    /// Bytes at a time and milliseconds between; nil is as fast as it goes.
+    var pace: (bytes: Int, milliseconds: Int)?
+    var delay = 0
+    var status = 0
+
+    /// The answer as it should be.
+    init(_ response: Response, _ exchange: ExchangeFacts) {
+        let hasContent = exchange.method != "HEAD" && response.status != 204 && response.status != 304
+        status = response.status
+        bytes = Self.head(response, closes: !exchange.keepsAlive)
+        if hasContent { bytes += response.content }
+        end = exchange.keepsAlive ? .keep : .close
+    }
+
+    /// What a delivery needs to know of the request.
+    struct ExchangeFacts {
+        var method: String
+        var accept: String?
+        var keepsAlive: Bool
+    }
+
+    static func head(_ response: Response, closes: Bool) -> [UInt8] {
+        var text = "HTTP/1.1 \(response.status) \(Phrases.phrase(response.status))\r\n"
+        for (name, value) in response.fields { text += "\(name): \(value)\r\n" }
+        if closes { text += "Connection: close\r\n" }
+        return latin1(text + "\r\n")
+    }
+
+    /// Text that was Latin-1 bytes, as those bytes; anything wider as UTF-8.
+    private static func latin1(_ text: String) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for scalar in text.unicodeScalars {
+            if scalar.value < 0x100 {
+                bytes.append(UInt8(scalar.value))
+            } else {
+                bytes += Array(String(scalar).utf8)
+            }
+        }
+        return bytes
+    }
+
+    // MARK: - Faults
+
+    /// The answer as `rule` spoils it.
+    init(_ response: Response, _ exchange: ExchangeFacts, spoiledBy rule: FaultRule, identityURL: String) {
+        let given = Self.replacement(for: response, rule, exchange, identityURL: identityURL)
+        self.init(given, exchange)
+        delay = rule.delay
+        switch rule.action {
+        case .cutAt, .reset:
+            bytes = Array(bytes.prefix(rule.at))
+            end = rule.action == .reset ? .reset : .close
+        case .wrongLength:
+            var wrong = given
+            let count = max(0, given.content.count + rule.delta)
+            wrong.fields.removeAll { $0.name.lowercased() == "content-length" }
+            wrong.fields.append(("Content-Length", String(count)))
+            self = Delivery(wrong, exchange)
+            delay = rule.delay
+            if rule.delta > 0 { end = .close }
+        case .trickle: pace = (rule.bytes, rule.interval)
+        case .garbage:
+            bytes = Array("\u{1}\u{2}\u{3} this is not HTTP \u{0}\r\n\r\nat all\r\n".utf8)
+            end = .close
+        case .hang, .stallReading: (bytes, end) = ([], .hang)
+        case .closeBeforeAnswer: (bytes, end) = ([], .close)
+        case .closeIdle: if exchange.keepsAlive { end = .closeAfter(rule.after) }
+        case .delay, .status, .html, .empty, .webob, .unauthorized, .literal: break
+        }
+    }
+
+    private static func replacement(
+        for response: Response, _ rule: FaultRule, _ exchange: ExchangeFacts, identityURL: String
+    ) -> Response {
+        let content: [UInt8]
+        var fields: [(name: String, value: String)] = []
+        var status = rule.status
+        switch rule.action {
+        case .status:
+            content = NovaFault.novaContent(rule.status, rule.message)
+            fields = [("Content-Type", "application/json; charset=UTF-8")]
+        case .html:
+            // HAProxy's own page, as nothing in between would write Nova's form.
+            let phrase = Phrases.phrase(rule.status)
+            content = Array(
+                "<html><body><h1>\(rule.status) \(phrase)</h1>\nNo server is available to handle this request.\n</body></html>\n"
+                    .utf8)
+            fields = [("Cache-Control", "no-cache"), ("Content-Type", "text/html")]
+        case .empty: content = []
+        case .webob:
+            let page = NovaFault.webobContent(rule.status, rule.message, accept: exchange.accept)
+            content = page.content
+            fields = [("Content-Type", page.type)]
+        case .unauthorized:
+            status = 401
+            content = NovaFault.unauthorizedContent
+            fields = [
+                ("Content-Type", "application/json"), ("WWW-Authenticate", "Keystone uri=\"\(identityURL)\""),
+            ]
+        case .literal:
+            content = Array(rule.content.utf8)
+        default: return response
+        }
+        return Response(
+            status, fields + rule.fields + [("Content-Length", String(content.count))], content: content)
+    }
+}
+
+/// Content of any size made of the numbers 0 to 250 over and over, with a length or in the chunked coding.
+///
+/// - Shape: 251 is prime, so that a piece lost or repeated shows wherever it was cut.
+struct PatternStream {
+    static let period = 251
+    static let block: [UInt8] = (0..<period * 257).map { UInt8($0 % period) }
+
+    let byteCount: UInt64
+    let isChunked: Bool
+    private(set) var offset: UInt64 = 0
+    private var hasEnded = false
+
+    init(byteCount: UInt64, isChunked: Bool) {
+        self.byteCount = byteCount
+        self.isChunked = isChunked
+    }
+
+    /// The next bytes to send, at most 64 KiB, or nil at the end.
+    mutating func next() -> [UInt8]? {
+        let count = Int(min(byteCount - offset, UInt64(Self.block.count - Self.period)))
+        guard count > 0 else {
+            guard isChunked, !hasEnded else { return nil }
+            hasEnded = true
+            return Array("0\r\nX-Simulator-Bytes: \(byteCount)\r\n\r\n".utf8)
+        }
+        let start = Int(offset % UInt64(Self.period))
+        offset += UInt64(count)
+        let piece = Self.block[start..<start + count]
+        guard isChunked else { return Array(piece) }
+        return Array((String(count, radix: 16) + "\r\n").utf8) + piece + [0x0D, 0x0A]
+    }
+}
