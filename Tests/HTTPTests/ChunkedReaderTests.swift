@@ -68,7 +68,8 @@ struct ChunkedReaderTests {
         #expect(outcome == Outcome(trailers: ["X-Sum:1 2", "ETag:\"a\"", "Empty:"], hasEnded: true))
     }
 
-    // RFC 9112 §7.1 and §11.2; each row ends with the byte that decides, as no row may depend on what follows.
+    // RFC 9112 §7.1 and §11.2; each row ends with the byte that decides, as no row may depend on what
+    // follows.
     @Test(arguments: [
         ("\r", Refusal.chunkedCodingInvalid), ("g", .chunkedCodingInvalid), ("-", .chunkedCodingInvalid),
         ("+", .chunkedCodingInvalid), (" ", .chunkedCodingInvalid), ("1 ", .chunkedCodingInvalid),

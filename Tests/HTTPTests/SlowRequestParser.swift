@@ -1,7 +1,8 @@
 import Glibc
 import HTTP
 
-/// A second reader of request heads, slow and obvious, written from the grammar of RFC 9112 and RFC 3986 alone.
+/// A second reader of request heads, slow and obvious, written from the grammar of RFC 9112 and RFC 3986
+/// alone.
 ///
 /// It works on a whole text of one scalar a byte, splits it into lines, and never resumes.
 enum SlowRequestParser {

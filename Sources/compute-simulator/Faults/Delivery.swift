@@ -31,6 +31,8 @@ struct Delivery {
         var method: String
         var accept: String?
         var keepsAlive: Bool
+        /// The id under which a made-up Nova answer goes.
+        var requestID = ""
     }
 
     static func head(_ response: Response, closes: Bool) -> [UInt8] {
@@ -114,6 +116,12 @@ struct Delivery {
         case .literal:
             content = Array(rule.content.utf8)
         default: return response
+        }
+        // Balancers in between know no request id; everything that claims to be Nova carries it twice.
+        if rule.action != .html, rule.action != .empty, rule.action != .literal {
+            fields += [
+                ("x-openstack-request-id", exchange.requestID), ("x-compute-request-id", exchange.requestID),
+            ]
         }
         return Response(
             status, fields + rule.fields + [("Content-Length", String(content.count))], content: content)

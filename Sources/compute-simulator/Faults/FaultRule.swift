@@ -127,6 +127,14 @@ struct FaultRule: Equatable {
         }
     }
 
+    /// Whether something in front of the API answers, so that the request changes nothing.
+    var replacesAnswer: Bool {
+        switch action {
+        case .status, .html, .empty, .webob, .unauthorized, .literal: true
+        default: false
+        }
+    }
+
     func matches(method asked: String, target: String, listener name: String) -> Bool {
         (method == nil || method == asked) && target.hasPrefix(path) && (listener ?? "nova") == name
     }

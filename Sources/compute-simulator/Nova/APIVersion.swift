@@ -22,7 +22,11 @@ enum VersionChoice: Equatable {
                 }
             }
         }
-        if asked == nil { asked = request.values("x-openstack-nova-api-version").last }
+        if asked == nil {
+            asked = request.values("x-openstack-nova-api-version").last.map { line in
+                String(line.split(separator: ",", omittingEmptySubsequences: false).last ?? "").trimmed
+            }
+        }
         guard let asked else { return .minor(1) }
         if asked == "latest" { return .minor(newestMinor) }
         let parts = asked.split(separator: ".", omittingEmptySubsequences: false)

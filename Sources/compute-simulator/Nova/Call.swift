@@ -115,7 +115,7 @@ struct Call {
         _ items: [Item], limit: Int, missing: (String) -> NovaFault, key: (Item) -> String
     ) throws(NovaFault) -> (items: ArraySlice<Item>, isFull: Bool) {
         var start = 0
-        if let marker = queryValue("marker"), !marker.isEmpty {
+        if let marker = queryValue("marker") {
             guard let index = items.firstIndex(where: { key($0) == marker }) else { throw missing(marker) }
             start = index + 1
         }
