@@ -89,7 +89,10 @@ import Testing
         ),
         ("sort_dir=ASC", "400 Invalid input received: Unknown sort direction, must be 'desc' or 'asc'"),
         ("sort_key=host", "403 Only administrators can sort servers by host"),
-        ("page_size=x", "400 Invalid input for query parameters page_size. Value: x. 'x' does not match '^[0-9]*$'"),
+        (
+            "page_size=x",
+            "400 Invalid input for query parameters page_size. Value: x. 'x' does not match '^[0-9]*$'"
+        ),
         ("foo=%C3%28", "400 Query string is not UTF-8 encoded"),
         ("foo=%ED%A0%80&limit=x", "400 Query string is not UTF-8 encoded"),
         ("foo=%zz&=1&&", "200"),

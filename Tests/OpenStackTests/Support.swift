@@ -46,7 +46,8 @@ func route(_ table: OperationTable, _ method: String, _ path: String) -> String 
 
 /// What a query check says, as one line: `200` with facts, or status and message.
 func verdict(
-    _ table: OperationTable, _ id: String, _ query: String, version: APIVersion = .v21, microversion: String = "2.1",
+    _ table: OperationTable, _ id: String, _ query: String, version: APIVersion = .v21,
+    microversion: String = "2.1",
     isAdmin: Bool = false
 ) -> String {
     var scratch = Buffer(capacity: 16_384)

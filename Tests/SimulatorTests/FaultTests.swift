@@ -27,7 +27,8 @@ struct FaultTests {
         plan.add(
             try FaultPlan.read(
                 Array(
-                    "[{\"match\": {\"method\": \"GET\", \"path\": \"/a\"}, \"skip\": 1, \"count\": 2, \"action\": \"hang\"}]"
+                    "[{\"match\": {\"method\": \"GET\", \"path\": \"/a\"}, \"skip\": 1, \"count\": 2, "
+                        + "\"action\": \"hang\"}]"
                         .utf8)))
         func take(_ method: String, _ target: String) -> Bool {
             plan.take(method: method, target: target, listener: "nova") != nil
@@ -122,7 +123,8 @@ struct FaultTests {
         let body = "{\"keypair\": {\"name\": \"k\"}}"
         for expected in [502, 200] {
             client.send(
-                "POST /v2.1/os-keypairs HTTP/1.1\r\nHost: a\r\nX-Auth-Token: demo\r\nContent-Type: application/json\r\n"
+                "POST /v2.1/os-keypairs HTTP/1.1\r\nHost: a\r\nX-Auth-Token: demo\r\nContent-Type: "
+                    + "application/json\r\n"
                     + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
             #expect(client.read(until: expected == 502 ? "</html>\n" : "}}").status == expected)
         }

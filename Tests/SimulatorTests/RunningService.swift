@@ -35,14 +35,16 @@ final class RunningService: @unchecked Sendable {
     func control(_ method: String, _ path: String, _ body: String = "") throws -> JSONValue? {
         let client = try connect(.control)
         client.send(
-            "\(method) \(path) HTTP/1.1\r\nHost: c\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+            "\(method) \(path) HTTP/1.1\r\nHost: c\r\nConnection: close\r\nContent-Length: "
+                + "\(body.utf8.count)\r\n\r\n\(body)"
         )
         let answer = client.readToEnd().bytes
         guard let split = answer.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
         return JSONParser.read(Array(answer[split.upperBound...]))
     }
 
-    /// Asks the compute API for one thing on a connection of its own, closed at the end or after `seconds` of silence.
+    /// Asks the compute API for one thing on a connection of its own, closed at the end or after `seconds`
+    /// of silence.
     func ask(_ path: String, fields: String = "", seconds: Double = 10) throws -> TestClient.Answer {
         let client = try connect()
         client.send(

@@ -123,7 +123,8 @@ struct ServiceTests {
         #expect(Seed.isProjectID(project))
         let client = try running.connect()
         client.send(
-            "GET /v2.1/\(project)/servers HTTP/1.1\r\nHost: a\r\nX-Auth-Token: t1\r\nConnection: close\r\n\r\n"
+            "GET /v2.1/\(project)/servers HTTP/1.1\r\nHost: a\r\nX-Auth-Token: t1\r\nConnection: "
+                + "close\r\n\r\n"
         )
         #expect(client.readToEnd().text.ranges(of: "red-web-").count == 7)
         _ = try running.control("DELETE", "/tokens?token=t1")

@@ -101,8 +101,8 @@ public struct Parameter: Sendable {
     var rule = Rule.any
     var v2Rule = Rule.any
     public var choices: [String] = []
-    /// Which of `choices` are no strings but YAML's true and false.
-    var truthChoices: Set<String> = []
+    /// Which of `choices`, by index, are no strings but YAML's true and false.
+    var truthChoices: Set<Int> = []
     public var retired: [String] = []
     public var retiredMaximum: Microversion?
     public var adminChoices: [String] = []

@@ -12,7 +12,9 @@ extension DefinitionReader {
                 case "list": operation.cacheClass = .list
                 default: add("cache is none or list", at: value)
                 }
-                if operation.cacheClass == .list, operation.method != .get { add("only GET is cached", at: value) }
+                if operation.cacheClass == .list, operation.method != .get {
+                    add("only GET is cached", at: value)
+                }
             case "scope":
                 switch string(value, key) {
                 case "project": operation.cacheScope = .project
@@ -32,15 +34,18 @@ extension DefinitionReader {
             case "secrets": operation.secrets = strings(value, key)
             case "content": operation.content = contentMode(value) ?? operation.content
             case "max_content":
-                operation.maxContentByteCount = integer(value, key, in: 0...(1 << 40)) ?? operation.maxContentByteCount
+                operation.maxContentByteCount =
+                    integer(value, key, in: 0...(1 << 40)) ?? operation.maxContentByteCount
             case "actions": operation.actions = readActions(value)
-            default: add("unknown key in x-gatehouse: \(key)", at: value)
+            default: add("unknown key in x-gatehouse: \(key)", at: keyNode(key, of: node))
             }
         }
     }
 
     private mutating func readActions(_ node: Node) -> [Action] {
-        if node.sequence != nil { return strings(node, "actions").map { Action(key: $0, auditAction: "update") } }
+        if node.sequence != nil {
+            return strings(node, "actions").map { Action(key: $0, auditAction: "update") }
+        }
         var actions: [Action] = []
         for (name, value) in pairs(node, "actions") {
             var action = Action(key: name, auditAction: "update")
@@ -73,8 +78,10 @@ extension DefinitionReader {
         guard let action = string(node, "audit") else { return nil }
         // The stems of pycadf's taxonomy; what follows a slash is free.
         let stems: Set<String> = [
-            "backup", "capture", "create", "configure", "read", "list", "update", "delete", "monitor", "start", "stop",
-            "deploy", "undeploy", "enable", "disable", "send", "receive", "authenticate", "login", "revoke", "renew",
+            "backup", "capture", "create", "configure", "read", "list", "update", "delete", "monitor",
+            "start", "stop",
+            "deploy", "undeploy", "enable", "disable", "send", "receive", "authenticate", "login", "revoke",
+            "renew",
             "restore", "evaluate", "allow", "deny", "notify", "unknown",
         ]
         if !stems.contains(action.split(separator: "/").first.map(String.init) ?? "") {
@@ -89,7 +96,7 @@ extension DefinitionReader {
             switch key {
             case "status": ended.status = integer(value, key, in: 400...599) ?? ended.status
             case "release": ended.release = string(value, key) ?? ""
-            default: add("unknown key of ended: \(key)", at: value)
+            default: add("unknown key of ended: \(key)", at: keyNode(key, of: node))
             }
         }
         return ended
@@ -114,7 +121,7 @@ extension DefinitionReader {
             case "action":
                 if string(value, key) != "terminate" { add("action is terminate", at: value) }
             case "status": status = integer(value.sequence?.first ?? value, key, in: 400...499)
-            default: add("unknown key of invalid: \(key)", at: value)
+            default: add("unknown key of invalid: \(key)", at: keyNode(key, of: node))
             }
         }
         return status
@@ -128,7 +135,8 @@ extension DefinitionReader {
         if let reference = node.mapping?.first(where: { $0.key.string == "$ref" })?.value {
             let prefix = "#/components/parameters/"
             guard let target = reference.string, target.hasPrefix(prefix),
-                let shared = sharedParameters[String(target.dropFirst(prefix.count))], shared.mapping?["$ref"] == nil
+                let shared = sharedParameters[String(target.dropFirst(prefix.count))],
+                shared.mapping?["$ref"] == nil
             else {
                 add("no such parameter: \(reference.string ?? "")", at: reference)
                 return nil
@@ -159,7 +167,9 @@ extension DefinitionReader {
         var v2Rule: Rule?
         if let extra { readParameterExtension(extra, into: &parameter, &v2Rule) }
         if parameter.rule == .boolean, parameter.name == "all_tenants" { parameter.rule = .allTenants }
-        if parameter.rule == .choice, parameter.choices.isEmpty { add("rule enum needs schema.enum", at: node) }
+        if parameter.rule == .choice, parameter.choices.isEmpty {
+            add("rule enum needs schema.enum", at: node)
+        }
         parameter.v2Rule = v2Rule ?? parameter.rule
         return parameter
     }
@@ -188,7 +198,9 @@ extension DefinitionReader {
                         continue
                     }
                     // Written without quotes, true and false are no strings; Nova's message shows them as Python does.
-                    if item.bool != nil, item.scalar?.style == .plain { parameter.truthChoices.insert(choice) }
+                    if item.bool != nil, item.scalar?.style == .plain {
+                        parameter.truthChoices.insert(parameter.choices.count)
+                    }
                     parameter.choices.append(choice)
                 }
                 rule = .choice
@@ -198,7 +210,9 @@ extension DefinitionReader {
         return rule
     }
 
-    private mutating func readParameterExtension(_ node: Node, into parameter: inout Parameter, _ v2Rule: inout Rule?) {
+    private mutating func readParameterExtension(
+        _ node: Node, into parameter: inout Parameter, _ v2Rule: inout Rule?
+    ) {
         for (key, value) in pairs(node, "x-gatehouse") {
             switch key {
             case "rule": parameter.rule = rule(value) ?? .any
@@ -218,7 +232,7 @@ extension DefinitionReader {
                     default: add("unknown key of retired: \(key)", at: value)
                     }
                 }
-            default: add("unknown key in x-gatehouse: \(key)", at: value)
+            default: add("unknown key in x-gatehouse: \(key)", at: keyNode(key, of: node))
             }
         }
     }

@@ -10,6 +10,11 @@ extension DefinitionReader {
         add(message, line: mark?.line ?? 1, column: mark?.column ?? 1)
     }
 
+    /// The node of a key itself, for its place.
+    func keyNode(_ key: String, of node: Node) -> Node {
+        node.mapping?.first { $0.key.scalar?.string == key }?.key ?? node
+    }
+
     /// The members of a mapping in their order.
     mutating func pairs(_ node: Node, _ what: String) -> [(key: String, value: Node)] {
         guard let mapping = node.mapping else {

@@ -57,7 +57,9 @@ struct DefinitionReader {
             case "info":
                 for (key, value) in pairs(node, "info") {
                     if key == "title" { definition.title = string(value, "title") ?? "" }
-                    if key == "version", let version = version(value, "version") { definition.maximum = version }
+                    if key == "version", let version = version(value, "version") {
+                        definition.maximum = version
+                    }
                 }
             case "components":
                 for (key, value) in pairs(node, "components") where key == "parameters" {
@@ -71,7 +73,9 @@ struct DefinitionReader {
         guard let paths = members.first(where: { $0.key == "paths" }) else {
             return add("paths is missing", at: root)
         }
-        for (path, node) in pairs(paths.value, "paths") { readPath(path, node) }
+        for (path, node) in pairs(paths.value, "paths") {
+            readPath(path, node, keyNode(path, of: paths.value))
+        }
     }
 
     private mutating func readDefaults(_ node: Node) {
@@ -89,7 +93,7 @@ struct DefinitionReader {
                 for (name, rate) in pairs(value, key) {
                     definition.limitClasses.append((name, string(rate, "the rate of \(name)") ?? ""))
                 }
-            default: add("unknown key in x-gatehouse: \(key)", at: value)
+            default: add("unknown key in x-gatehouse: \(key)", at: keyNode(key, of: node))
             }
         }
     }
@@ -110,22 +114,23 @@ struct DefinitionReader {
                 case "v2.1": version = .v21
                 default: add("a root's version is v2 or v2.1", at: value)
                 }
-            default: add("unknown key of a root: \(key)", at: value)
+            default: add("unknown key of a root: \(key)", at: keyNode(key, of: node))
             }
         }
         guard let path, let version else { return add("a root needs path and version", at: node) }
         definition.roots.append((path, version))
     }
 
-    private mutating func readPath(_ path: String, _ node: Node) {
+    private mutating func readPath(_ path: String, _ node: Node, _ place: Node) {
         guard let names = templateNames(path) else {
-            return add("not a path: it begins with a slash, and braces hold whole segments", at: node)
+            return add("not a path: it begins with a slash, and braces hold whole segments", at: place)
         }
         if names.count > RouteMatch.maximumParameterCount {
-            add("more than \(RouteMatch.maximumParameterCount) parameters in a path", at: node)
+            add("more than \(RouteMatch.maximumParameterCount) parameters in a path", at: place)
         }
-        let shape = path.split(separator: "/").map { $0.hasPrefix("{") ? "{}" : String($0) }.joined(separator: "/")
-        if !seenPaths.insert(shape).inserted { add("the same path twice: \(path)", at: node) }
+        let shape = path.split(separator: "/").map { $0.hasPrefix("{") ? "{}" : String($0) }.joined(
+            separator: "/")
+        if !seenPaths.insert(shape).inserted { add("the same path twice: \(path)", at: place) }
         var shared: [Parameter] = []
         let members = pairs(node, path)
         for (key, value) in members where key == "parameters" { shared = readParameters(value) }
@@ -194,7 +199,8 @@ struct DefinitionReader {
             }
         }
         if operation.id.isEmpty { add("operationId is missing", at: node) }
-        for name in names where !operation.parameters.contains(where: { $0.place == .path && $0.name == name }) {
+        for name in names
+        where !operation.parameters.contains(where: { $0.place == .path && $0.name == name }) {
             add("the path parameter \(name) is not described", at: node)
         }
         var seen: Set<String> = []
@@ -214,7 +220,9 @@ struct DefinitionReader {
         let isPlain = id.utf8.allSatisfy {
             (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F || $0 == 0x2E
         }
-        if !isPlain || !id.contains(".") { add("operationId is resource.verb in lower case: \(id)", at: node) }
+        if !isPlain || !id.contains(".") {
+            add("operationId is resource.verb in lower case: \(id)", at: node)
+        }
         if !seenIDs.insert(id).inserted { add("operationId is there twice: \(id)", at: node) }
         return id
     }

@@ -4,7 +4,8 @@ public import Bytes
 ///
 /// - Source: Nova's `Fault`; every status without a name of its own is `computeFault`.
 public enum FaultName: UInt8, CaseIterable, Sendable {
-    case badRequest, unauthorized, forbidden, itemNotFound, badMethod, conflictingRequest, overLimit, badMediaType
+    case badRequest, unauthorized, forbidden, itemNotFound, badMethod, conflictingRequest, overLimit,
+        badMediaType
     case notImplemented, serviceUnavailable, computeFault
 
     /// The name for a status.

@@ -5,11 +5,13 @@ public import Bytes
 /// - Source: facts §2.1, §2.3, §3.1, measured on a real Nova.
 public enum Messages {
     /// 400, when the path's project is not the token's; pass the path's segment decoded.
+    ///
+    /// - Shape: an empty `token` is a token scoped to no project, which Nova shows as `None`.
     public static func appendProjectMismatch(path: ByteView, token: ByteView, to message: inout Buffer) {
         message.append("Malformed request URL: URL's project_id '")
         message.append(path)
         message.append("' doesn't match Context's project_id '")
-        message.append(token)
+        if token.isEmpty { message.append("None") } else { message.append(token) }
         message.append("'")
     }
 
@@ -50,7 +52,9 @@ public enum Messages {
     /// 400, before every other check of a query.
     public static var queryNotUTF8: StaticString { "Query string is not UTF-8 encoded" }
     /// 403, for `status=deleted` of a member.
-    public static var deletedListingForbidden: StaticString { "Only administrators may list deleted instances" }
+    public static var deletedListingForbidden: StaticString {
+        "Only administrators may list deleted instances"
+    }
     /// 413, for content longer than the API takes.
     public static var contentTooLarge: StaticString { "Request is too large." }
     /// 413 or 429, by a limit.

@@ -30,7 +30,9 @@ public struct OperationFacts {
     let actionCount: Int
 
     /// Tells whether the operation exists at a microversion.
-    @inline(__always) func covers(_ version: Microversion) -> Bool { version >= minimum && version <= maximum }
+    @inline(__always) func covers(_ version: Microversion) -> Bool {
+        version >= minimum && version <= maximum
+    }
 }
 
 /// What the hot path asks about an action.

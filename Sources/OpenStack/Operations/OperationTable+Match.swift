@@ -37,7 +37,8 @@ extension OperationTable {
             match.project = ByteRange(start: rest + 1, count: end - rest - 1)
             if walk(0, path, end, method, &match, &allowed) { return }
         }
-        match.outcome = allowed == 0 ? .unknown : .methodNotAllowed(allow: Int(allowed) & (Self.allowValueCount - 1))
+        match.outcome =
+            allowed == 0 ? .unknown : .methodNotAllowed(allow: Int(allowed) & (Self.allowValueCount - 1))
         if allowed == 0 { match.project = nil }
     }
 
@@ -64,7 +65,8 @@ extension OperationTable {
         {
             return true
         }
-        guard here.parameterChild >= 0, end > start, match.parameterCount < RouteMatch.maximumParameterCount else {
+        guard here.parameterChild >= 0, end > start, match.parameterCount < RouteMatch.maximumParameterCount
+        else {
             return false
         }
         match.parameters[match.parameterCount] = ByteRange(start: start, count: end - start)

@@ -36,7 +36,8 @@ extension OperationTable {
     /// - Errors: 400, and 403 for a sort key that only administrators may use.
     /// - Source: facts §2.3, §3.1.
     public func validateQuery(
-        _ query: ByteView, operation: Int, version: APIVersion, microversion: Microversion = .base, isAdmin: Bool,
+        _ query: ByteView, operation: Int, version: APIVersion, microversion: Microversion = .base,
+        isAdmin: Bool,
         scratch: inout Buffer, message: inout Buffer
     ) -> QueryVerdict {
         guard Self.isUTF8(query, scratch: &scratch) else {
@@ -92,7 +93,9 @@ extension OperationTable {
         }
         if kind.phase == 0 {
             // Of several wrong parameters the first of the schema is told, of several wrong values the first.
-            guard rule.order < check.schemaOrder, isWrong(value, kind, rule, check.microversion) else { return }
+            guard rule.order < check.schemaOrder, isWrong(value, kind, rule, check.microversion) else {
+                return
+            }
             check.schemaOrder = rule.order
             check.schemaRule = index
             check.schemaValue = range
@@ -145,17 +148,25 @@ extension OperationTable {
         if check.schemaRule >= 0 {
             return refuse(check.schemaRule, check.schemaValue, check, &scratch, &message)
         }
-        if let late = findLate(check, 1...1) { return refuse(late.rule, late.value, check, &scratch, &message) }
+        if let late = findLate(check, 1...1) {
+            return refuse(late.rule, late.value, check, &scratch, &message)
+        }
         if check.facts.asksDeleted, !isAdmin { return .valid(check.facts) }
-        if let late = findLate(check, 2...3) { return refuse(late.rule, late.value, check, &scratch, &message) }
+        if let late = findLate(check, 2...3) {
+            return refuse(late.rule, late.value, check, &scratch, &message)
+        }
         if check.facts.asksAllTenants, !isAdmin { return .valid(check.facts) }
-        if let late = findLate(check, 4...4) { return refuse(late.rule, late.value, check, &scratch, &message) }
+        if let late = findLate(check, 4...4) {
+            return refuse(late.rule, late.value, check, &scratch, &message)
+        }
         if check.hasAdminChoice, !isAdmin {
             message.append("Only administrators can sort servers by ")
             message.append(Self.decoded(check.query.view(check.adminChoice), &scratch))
             return .refused(status: 403)
         }
-        if let late = findLate(check, 5...6) { return refuse(late.rule, late.value, check, &scratch, &message) }
+        if let late = findLate(check, 5...6) {
+            return refuse(late.rule, late.value, check, &scratch, &message)
+        }
         return .valid(check.facts)
     }
 
@@ -210,7 +221,8 @@ struct QueryCheck: ~Copyable {
     var schemaRule = -1
     var schemaValue = ByteRange.empty
     // An operation has at most a handful of these; more of them would go unchecked here and be Nova's to refuse.
-    var late: InlineArray<16, LateValue> = .init(repeating: LateValue(rule: -1, value: .empty, isWrong: false))
+    var late: InlineArray<16, LateValue> = .init(
+        repeating: LateValue(rule: -1, value: .empty, isWrong: false))
     var lateCount = 0
     var hasAdminChoice = false
     var adminChoice = ByteRange.empty
@@ -242,7 +254,9 @@ struct QueryCheck: ~Copyable {
 
     mutating func noteLate(rule: Int, value: ByteRange, isWrong: Bool, lastCounts: Bool) {
         for index in 0..<lateCount where late[index].rule == rule {
-            if lastCounts || !late[index].isWrong { late[index] = LateValue(rule: rule, value: value, isWrong: isWrong) }
+            if lastCounts || !late[index].isWrong {
+                late[index] = LateValue(rule: rule, value: value, isWrong: isWrong)
+            }
             return
         }
         guard lateCount < 16 else { return }

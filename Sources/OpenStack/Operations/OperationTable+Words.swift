@@ -4,7 +4,8 @@ internal import HTTP
 extension OperationTable {
     /// Appends what Nova says about a wrong value of a query parameter.
     func appendMistake(
-        _ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion, to message: inout Buffer
+        _ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion,
+        to message: inout Buffer
     ) {
         let name = view(rule.name)
         switch kind {
@@ -18,7 +19,8 @@ extension OperationTable {
             message.append("Unrecognized value '")
             message.append(value)
             message.append(
-                "', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', 'off', 'on', 't', 'true', 'y', 'yes'")
+                "', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', 'off', 'on', 't', 'true', 'y', 'yes'"
+            )
         case .integerFilter:
             message.append("Invalid ")
             message.append(name)
@@ -28,7 +30,8 @@ extension OperationTable {
         case .legacyInteger:
             message.append("Invalid input received: ")
             message.append(name)
-            message.append(PythonText.readInteger(value) == .negative ? " must be >= 0" : " must be an integer")
+            message.append(
+                PythonText.readInteger(value) == .negative ? " must be >= 0" : " must be an integer")
         case .legacyDate:
             message.append("Invalid filter field: ")
             message.append(name)
@@ -45,7 +48,8 @@ extension OperationTable {
 
     /// Appends jsonschema's part of a message: the value as Python shows it and what it is not.
     private func appendSchemaMistake(
-        _ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion, to message: inout Buffer
+        _ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion,
+        to message: inout Buffer
     ) {
         message.appendPythonRepresentation(value)
         switch kind {
@@ -75,7 +79,9 @@ extension OperationTable {
     public func validatePath(
         _ path: ByteView, match: RouteMatch, scratch: inout Buffer, message: inout Buffer
     ) -> QueryVerdict {
-        guard case .operation(let operation) = match.outcome, !match.isDiscovery else { return .valid(QueryFacts()) }
+        guard case .operation(let operation) = match.outcome, !match.isDiscovery else {
+            return .valid(QueryFacts())
+        }
         let first = self[operation].firstRule + self[operation].ruleCount
         for place in 0..<match.parameterCount {
             let rule = rules[first + place]

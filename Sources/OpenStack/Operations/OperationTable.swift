@@ -47,7 +47,9 @@ public final class OperationTable: @unchecked Sendable {
         builder.build()
         if !builder.problems.isEmpty {
             throw DefinitionMistakes(
-                mistakes: builder.problems.map { DefinitionMistake(file: file, line: 1, column: 1, message: $0) })
+                mistakes: builder.problems.map {
+                    DefinitionMistake(file: file, line: 1, column: 1, message: $0)
+                })
         }
         return OperationTable(builder)
     }

@@ -17,7 +17,9 @@ enum RuleForms {
 
     static func hasHostnameForm(_ value: ByteView) -> Bool {
         for byte in value {
-            guard ASCII.isDigit(byte) || ((byte | 0x20) &- 0x61) < 26 || byte == 0x2D || byte == 0x2E || byte == 0x5F
+            guard
+                ASCII.isDigit(byte) || ((byte | 0x20) &- 0x61) < 26 || byte == 0x2D || byte == 0x2E
+                    || byte == 0x5F
             else { return false }
         }
         return true

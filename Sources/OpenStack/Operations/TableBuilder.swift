@@ -78,7 +78,8 @@ struct TableBuilder {
         }
         operationPlaces.append(
             OperationPlaces(
-                id: add(operation.id), tag: add(operation.tags.first ?? ""), audit: add(operation.auditAction),
+                id: add(operation.id), tag: add(operation.tags.first ?? ""),
+                audit: add(operation.auditAction),
                 firstRule: firstRule, ruleCount: ruleCount, firstAction: firstAction,
                 actionCount: operation.actions.count))
     }
@@ -98,24 +99,27 @@ struct TableBuilder {
                     text: add(choice), isRetired: parameter.retired.contains(choice),
                     isForAdmins: parameter.adminChoices.contains(choice)))
         }
-        let remaining = parameter.choices.filter { !parameter.retired.contains($0) }
+        let all = Array(parameter.choices.indices)
+        let remaining = all.filter { !parameter.retired.contains(parameter.choices[$0]) }
         return ParameterRule(
             name: add(parameter.name), order: UInt16(order), rule: parameter.rule, v2Rule: parameter.v2Rule,
-            isList: parameter.isList, minimum: parameter.minimum ?? .lowest, maximum: parameter.maximum ?? .highest,
+            isList: parameter.isList, minimum: parameter.minimum ?? .lowest,
+            maximum: parameter.maximum ?? .highest,
             firstChoice: Int32(firstChoice), choiceCount: Int32(parameter.choices.count),
             retiredMaximum: parameter.retiredMaximum ?? .highest,
-            choicesText: add(pythonList(parameter.choices, parameter.truthChoices)),
-            remainingText: add(pythonList(remaining, parameter.truthChoices)),
+            choicesText: add(pythonList(parameter, all)),
+            remainingText: add(pythonList(parameter, remaining)),
             invalidStatus: UInt16(parameter.invalidStatus), message: add(parameter.message ?? ""))
     }
 
-    /// Writes a list as Python does; YAML's own true and false are its True and False.
-    private func pythonList(_ values: [String], _ truths: Set<String>) -> String {
-        var buffer = Buffer(capacity: values.reduce(8) { $0 + $1.utf8.count * 4 + 4 })
+    /// Writes some choices as Python writes a list; YAML's own true and false are its True and False.
+    private func pythonList(_ parameter: Parameter, _ indices: [Int]) -> String {
+        var buffer = Buffer(capacity: parameter.choices.reduce(8) { $0 + $1.utf8.count * 4 + 8 })
         buffer.append("[")
-        for (index, value) in values.enumerated() {
-            if index > 0 { buffer.append(", ") }
-            if truths.contains(value) {
+        for (place, index) in indices.enumerated() {
+            if place > 0 { buffer.append(", ") }
+            let value = parameter.choices[index]
+            if parameter.truthChoices.contains(index) {
                 buffer.append(value.lowercased() == "true" ? "True" : "False")
             } else {
                 Array(value.utf8).withUnsafeBufferPointer { buffer.appendPythonRepresentation($0) }
@@ -146,7 +150,8 @@ struct TableBuilder {
         let root = Step()
         for (index, operation) in definition.operations.enumerated() {
             var step = root
-            for segment in operation.path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
+            for segment in operation.path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+            {
                 let next: Step
                 if segment.hasPrefix("{") {
                     next = step.parameter ?? Step()
@@ -177,7 +182,9 @@ struct TableBuilder {
         let firstEdge = edges.count
         nodes[index].firstEdge = Int32(firstEdge)
         for (name, _) in sorted { edges.append(RouteEdge(name: add(name), child: -1)) }
-        for (offset, (_, child)) in sorted.enumerated() { edges[firstEdge + offset].child = Int32(flatten(child)) }
+        for (offset, (_, child)) in sorted.enumerated() {
+            edges[firstEdge + offset].child = Int32(flatten(child))
+        }
         if let parameter = step.parameter { nodes[index].parameterChild = Int32(flatten(parameter)) }
         return index
     }
@@ -187,13 +194,16 @@ struct TableBuilder {
     func facts(in all: ByteView) -> [OperationFacts] {
         zip(definition.operations, operationPlaces).map { operation, places in
             OperationFacts(
-                idBytes: all.view(places.id), tagBytes: all.view(places.tag), auditAction: all.view(places.audit),
+                idBytes: all.view(places.id), tagBytes: all.view(places.tag),
+                auditAction: all.view(places.audit),
                 limitClass: limitClasses.firstIndex(of: operation.limitClass) ?? 0, method: operation.method,
                 isDiscovery: operation.isDiscovery, isWrite: operation.isWrite,
                 requiresAdmin: operation.requiresAdmin, hasActions: !operation.actions.isEmpty,
-                cacheClass: operation.cacheClass, cacheScope: operation.cacheScope, content: operation.content,
+                cacheClass: operation.cacheClass, cacheScope: operation.cacheScope,
+                content: operation.content,
                 maxContentByteCount: operation.maxContentByteCount, minimum: operation.minimum ?? .lowest,
-                maximum: operation.maximum ?? .highest, firstRule: places.firstRule, ruleCount: places.ruleCount,
+                maximum: operation.maximum ?? .highest, firstRule: places.firstRule,
+                ruleCount: places.ruleCount,
                 firstAction: places.firstAction, actionCount: places.actionCount)
         }
     }

@@ -121,8 +121,9 @@ struct JSONCursor {
     init(_ bytes: ByteView) { self.bytes = bytes }
 
     mutating func skipSpace() {
-        while index < bytes.count, bytes[index] == 0x20 || bytes[index] == 0x0A || bytes[index] == 0x0D
-            || bytes[index] == 0x09
+        while index < bytes.count,
+            bytes[index] == 0x20 || bytes[index] == 0x0A || bytes[index] == 0x0D
+                || bytes[index] == 0x09
         {
             index += 1
         }
@@ -146,7 +147,8 @@ struct JSONCursor {
     mutating func readTop() -> JSONSummary? {
         let start = index
         guard index < bytes.count else { return nil }
-        var summary = JSONSummary(kind: .object, memberCount: 0, key: .empty, hasSingleKey: true, value: .empty)
+        var summary = JSONSummary(
+            kind: .object, memberCount: 0, key: .empty, hasSingleKey: true, value: .empty)
         if bytes[index] == 0x7B {
             guard readMembers(depth: 0, into: &summary) else { return nil }
             return summary
@@ -171,7 +173,8 @@ struct JSONCursor {
         guard index < bytes.count else { return false }
         switch bytes[index] {
         case 0x7B:
-            var ignored = JSONSummary(kind: .object, memberCount: 0, key: .empty, hasSingleKey: true, value: .empty)
+            var ignored = JSONSummary(
+                kind: .object, memberCount: 0, key: .empty, hasSingleKey: true, value: .empty)
             return readMembers(depth: depth, into: &ignored)
         case 0x5B:
             var ignored = 0
@@ -193,7 +196,9 @@ struct JSONCursor {
         while true {
             skipSpace()
             guard let key = readString() else { return false }
-            if summary.memberCount > 0, !bytes.view(key).equals(bytes.view(summary.key)) { summary.hasSingleKey = false }
+            if summary.memberCount > 0, !bytes.view(key).equals(bytes.view(summary.key)) {
+                summary.hasSingleKey = false
+            }
             summary.memberCount += 1
             summary.key = key
             skipSpace()

@@ -9,12 +9,14 @@ public enum ISO8601 {
     /// Tells whether the text is a date, its numbers in range.
     public static func isDate(_ text: ByteView) -> Bool {
         var text = text
-        if let last = text.last, last == 0x0A { text = text.view(0, text.count - 1) }
+        // By index: `last` allocates where the compiler does not specialize it.
+        if text.count > 0, text[text.count - 1] == 0x0A { text = text.view(0, text.count - 1) }
         guard let year = number(text, 0, 2 + 2), year > 0 else { return false }
         if text.count == 4 { return true }
         if text[4] == 0x2D {
             // One or two digits; the longer reading first, as the pattern is greedy.
-            return dayPart(text, 5, 2, year) || dayPart(text, 5, 1, year)
+            if dayPart(text, 5, 2, year) { return true }
+            return dayPart(text, 5, 1, year)
         }
         guard text.count > 6 else { return false }
         return dayPart(text, 4, 2, year)
@@ -26,17 +28,21 @@ public enum ISO8601 {
         let next = start + width
         if next == text.count { return (1...12).contains(month) }
         if text[next] == 0x2D {
-            return timePart(text, next + 1, 2, year, month) || timePart(text, next + 1, 1, year, month)
+            if timePart(text, next + 1, 2, year, month) { return true }
+            return timePart(text, next + 1, 1, year, month)
         }
         return timePart(text, next, 2, year, month)
     }
 
-    private static func timePart(_ text: ByteView, _ start: Int, _ width: Int, _ year: Int, _ month: Int) -> Bool {
+    private static func timePart(_ text: ByteView, _ start: Int, _ width: Int, _ year: Int, _ month: Int)
+        -> Bool
+    {
         guard let day = number(text, start, width), (1...12).contains(month) else { return false }
         guard day >= 1, day <= dayCount(year, month) else { return false }
         var index = start + width
         if index == text.count { return true }
-        guard text[index] == 0x54 || text[index] == 0x20, let hour = number(text, index + 1, 2), hour < 24 else {
+        guard text[index] == 0x54 || text[index] == 0x20, let hour = number(text, index + 1, 2), hour < 24
+        else {
             return false
         }
         index += 3
@@ -50,6 +56,8 @@ public enum ISO8601 {
         guard minute < 60 else { return false }
         index += 2
         if index == text.count || isZone(text, index) { return true }
+        // A fraction belongs to seconds, so the pattern goes back and takes the two digits before it for them.
+        if text[index] == 0x2E || text[index] == 0x2C { return secondPart(text, index - 2) }
         if text[index] == 0x3A { index += 1 }
         return secondPart(text, index)
     }
@@ -76,7 +84,9 @@ public enum ISO8601 {
     /// Tells whether the rest is `Z` or an offset of less than 24 hours.
     private static func isZone(_ text: ByteView, _ start: Int) -> Bool {
         if text[start] == 0x5A { return start + 1 == text.count }
-        guard text[start] == 0x2B || text[start] == 0x2D, let hours = number(text, start + 1, 2) else { return false }
+        guard text[start] == 0x2B || text[start] == 0x2D, let hours = number(text, start + 1, 2) else {
+            return false
+        }
         var index = start + 3
         if index < text.count, text[index] == 0x3A { index += 1 }
         var minutes = 0

@@ -23,7 +23,8 @@ public final class Identity: Sendable {
     public init(
         userID: String, userName: String = "", userDomainID: String = "", userDomainName: String = "",
         projectID: String = "", projectName: String = "", projectDomainID: String = "",
-        projectDomainName: String = "", roles: [String], adminRoles: [String] = ["admin"], expiresAt: Int64? = nil
+        projectDomainName: String = "", roles: [String], adminRoles: [String] = ["admin"],
+        expiresAt: Int64? = nil
     ) {
         self.userID = Array(userID.utf8)
         self.userName = Array(userName.utf8)

@@ -73,7 +73,8 @@ extension RegexParser {
     }
 
     /// Reads `(1)yes|no)` or `(name)yes|no)` after the second parenthesis.
-    private mutating func readConditional(_ verbose: Bool, _ depth: Int) -> (width: RegexWidth, isItem: Bool)? {
+    private mutating func readConditional(_ verbose: Bool, _ depth: Int) -> (width: RegexWidth, isItem: Bool)?
+    {
         guard let name = readUntil(0x29) else { return nil }
         let group: Int
         if isIdentifier(name) {
@@ -82,7 +83,9 @@ extension RegexParser {
         } else {
             guard case .positive = PythonText.readInteger(bytes.view(name)) else { return nil }
             var value = 0
-            for byte in bytes.view(name) where ASCII.isDigit(byte) { value = min(value * 10 + Int(byte - 0x30), 1 << 30) }
+            for byte in bytes.view(name) where ASCII.isDigit(byte) {
+                value = min(value * 10 + Int(byte - 0x30), 1 << 30)
+            }
             group = value
             highestCondition = max(highestCondition, group)
         }

@@ -34,7 +34,9 @@ struct RegexWidth {
         RegexWidth(low: low * least, high: high * most).clamped
     }
 
-    private var clamped: RegexWidth { RegexWidth(low: min(low, Self.unlimited - 1), high: min(high, Self.unlimited)) }
+    private var clamped: RegexWidth {
+        RegexWidth(low: min(low, Self.unlimited - 1), high: min(high, Self.unlimited))
+    }
 }
 
 /// The parser's place and what it knows of groups.
@@ -115,7 +117,9 @@ struct RegexParser {
             case 0x5E, 0x24: (width, next) = (.zero, .position)
             case 0x28:
                 let start = item == .nothing && isFirst
-                guard let group = readGroup(&verbose, depth: depth, mayHoldGlobalFlags: start) else { return nil }
+                guard let group = readGroup(&verbose, depth: depth, mayHoldGlobalFlags: start) else {
+                    return nil
+                }
                 guard group.isItem else { continue }
                 width = group.width
             case 0x2A, 0x2B, 0x3F, 0x7B:
@@ -218,7 +222,8 @@ struct RegexParser {
 
     /// Tells whether a group is closed, and no part of the look-behind that refers to it.
     func mayRefer(to group: Int) -> Bool {
-        group < groupCount && group < 100 && groupIsClosed[group] && (lookBehindGroups < 0 || group < lookBehindGroups)
+        group < groupCount && group < 100 && groupIsClosed[group]
+            && (lookBehindGroups < 0 || group < lookBehindGroups)
     }
 
     /// Reads an escape that stands for one character; nil for an error.
@@ -275,7 +280,8 @@ struct RegexParser {
                 index += 1
                 return true
             }
-            guard let high = readSetCharacter(), case .one(let first) = low, case .one(let last) = high, first <= last
+            guard let high = readSetCharacter(), case .one(let first) = low, case .one(let last) = high,
+                first <= last
             else { return false }
         }
     }

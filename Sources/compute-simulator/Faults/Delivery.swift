@@ -98,9 +98,10 @@ struct Delivery {
         case .html:
             // HAProxy's own page, as nothing in between would write Nova's form.
             let phrase = Phrases.phrase(rule.status)
-            content = Array(
-                "<html><body><h1>\(rule.status) \(phrase)</h1>\nNo server is available to handle this request.\n</body></html>\n"
-                    .utf8)
+            let page =
+                "<html><body><h1>\(rule.status) \(phrase)</h1>\n"
+                + "No server is available to handle this request.\n</body></html>\n"
+            content = Array(page.utf8)
             fields = [("Cache-Control", "no-cache"), ("Content-Type", "text/html")]
         case .empty: content = []
         case .webob:

@@ -144,7 +144,8 @@ struct Call {
     func text(_ name: String, of object: JSONValue, in parent: String) throws(NovaFault) -> String {
         guard let value = object[name] else {
             throw .badRequest(
-                "Invalid input for field/attribute \(parent). Value: \(object.plainText). '\(name)' is a required property"
+                "Invalid input for field/attribute \(parent). Value: \(object.plainText). '\(name)' is "
+                    + "a required property"
             )
         }
         guard let text = value.string else { throw Self.invalid(name, value, "is not of type 'string'") }

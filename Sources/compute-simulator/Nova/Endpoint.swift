@@ -10,7 +10,8 @@ struct Endpoint: Sendable {
     let versions: ClosedRange<Int>
     let strictFrom: Int
     let queryNames: Set<String>
-    /// Whether names with a leading underscore or of joined tables pass the strict check, as on the server lists.
+    /// Whether names with a leading underscore or of joined tables pass the strict check, as on the server
+    /// lists.
     let isLenient: Bool
     let answer: Answer
 
@@ -57,7 +58,8 @@ struct Endpoint: Sendable {
                 "\(list) \(unknown.count == 1 ? "does" : "do") not match any of the regexes: '^_'")
         }
         throw .badRequest(
-            "Additional properties are not allowed (\(list) \(unknown.count == 1 ? "was" : "were") unexpected)"
+            "Additional properties are not allowed (\(list) \(unknown.count == 1 ? "was" : "were") "
+                + "unexpected)"
         )
     }
 }

@@ -147,7 +147,8 @@ enum FlavorEndpoints {
         for key in ["ram", "vcpus", "disk"] {
             guard let value = body[key] else {
                 throw .badRequest(
-                    "Invalid input for field/attribute flavor. Value: \(body.plainText). '\(key)' is a required property"
+                    "Invalid input for field/attribute flavor. Value: \(body.plainText). '\(key)' is a "
+                        + "required property"
                 )
             }
             guard let number = Int(value.plainText), number >= 0 else {

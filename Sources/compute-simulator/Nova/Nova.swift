@@ -1,6 +1,7 @@
 /// The compute API: takes a request, gives the answer that a real Nova gives.
 ///
-/// - Shape: checks come in Nova's order: size, token, route, microversion, media type, body, project, query, policy,
+/// - Shape: checks come in Nova's order: size, token, route, microversion, media type, body, project, query,
+///   policy,
 ///   look-up.
 /// - Source: facts measured on a running Nova 34.
 struct Nova {
@@ -147,7 +148,8 @@ struct Nova {
             return rest.count == 1 && Self.isProjectShaped(rest[0]) && method == "GET"
                 ? Route(project: rest[0], isVersionDocument: true) : nil
         }
-        // A first segment that only fits as a project is one; a resource is never made of hexadecimal digits alone.
+        // A first segment that only fits as a project is one; a resource is never made of hexadecimal digits
+        // alone.
         let project = rest.count > 1 && Self.isProjectShaped(rest[0]) ? rest[0] : nil
         let wanted = project == nil ? rest : Array(rest.dropFirst())
         var matches: [(Endpoint, [String])] = []

@@ -109,7 +109,8 @@ struct ServerQuery {
         case "0", "f", "false", "off", "n", "no": return false
         default:
             throw .badRequest(
-                "Unrecognized value '\(value)', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', 'off', "
+                "Unrecognized value '\(value)', acceptable values are: '0', '1', 'f', 'false', 'n', "
+                    + "'no', 'off', "
                     + "'on', 't', 'true', 'y', 'yes'")
         }
     }

@@ -183,7 +183,8 @@ struct StreamRequest {
             delivery.stream = stream
             return delivery
         }
-        // A cut or a pace counts over head and content alike, so as much of the content as it needs is made now.
+        // A cut or a pace counts over head and content alike, so as much of the content as it needs is made
+        // now.
         if rule.action == .cutAt || rule.action == .reset, var piece = stream {
             while response.content.count < rule.at, let more = piece.next() { response.content += more }
         }
