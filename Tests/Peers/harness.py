@@ -186,7 +186,7 @@ class Simulator(Process):
 
     def add_fault(self, action, path="", count=1, **more):
         match = {"path": path, **({"method": more.pop("method")} if "method" in more else {})}
-        self.control("POST", "/faults", {"match": match, "action": action, "count": count, **more})
+        self.control("POST", "/faults", [{"match": match, "action": action, "count": count, **more}])
 
     def requests(self, prefix="", listener="nova"):
         """The requests that arrived, oldest first; fields as a list of pairs."""
