@@ -58,7 +58,7 @@ extension Worker {
             default: break
             }
             let name = bytes.view(line.name)
-            if nominates, upstream.pointee.head.fields.nominates(name, in: bytes) { continue }
+            if nominates, line.known == .other, upstream.pointee.head.fields.nominates(name, in: bytes) { continue }
             output.appendField(name, bytes.view(line.value))
         }
         if !hasDate { output.append(dateLine.readable) }
