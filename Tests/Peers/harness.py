@@ -201,23 +201,24 @@ class Simulator(Process):
 
 
 class Gatehouse(Process):
-    """The gateway in front of `upstreams`, with settings of the test's own laid over plain ones."""
+    """The gateway in front of `upstream` (one or several), with the test's own settings laid over plain ones."""
 
     name = "gatehouse"
 
-    def __init__(self, directory, upstream, settings=None, definition=COMPUTE, prefix=(), port=0, apis=None):
+    def __init__(self, directory, upstream, settings=None, definitions=(COMPUTE,), prefix=(), port=0,
+                 upstream_settings=None):
         super().__init__(directory)
         urls = [upstream] if isinstance(upstream, str) else list(upstream)
         plain = {
             "listeners": [{"address": f"{LOOPBACK}:{port}"}],
             "admin": {"address": f"{LOOPBACK}:0"},
             "workers": 2,
-            "apis": [{"definition": str(definition), "upstream": {"endpoints": urls}}],
+            "apis": [
+                {"definition": str(definition), "upstream": {"endpoints": urls, **(upstream_settings or {})}}
+                for definition in definitions],
             "identity": {"provider": "static", "static": {"tokens": demo_tokens()}},
             "access_log": {"path": str(self.directory / "access.log")},
         }
-        if apis is not None:
-            plain["apis"] = apis
         self.settings = merged(plain, settings or {})
         if self.settings["identity"]["provider"] == "none":
             self.settings["identity"] = {"provider": "none"}

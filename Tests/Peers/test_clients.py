@@ -38,8 +38,11 @@ class House:
         if fixed_token:
             # The token as it is, without asking Keystone for another.
             environment |= {
-                "OS_AUTH_TYPE": "admin_token", "OS_TOKEN": "demo",
-                "OS_ENDPOINT": f"{self.gatehouse.url}/v2.1",
+                "OS_AUTH_TYPE": "admin_token", "OS_TOKEN": "demo", "OS_ENDPOINT": identity,
+                "OS_COMPUTE_ENDPOINT_OVERRIDE": f"{self.gatehouse.url}/v2.1",
+                "OS_IDENTITY_ENDPOINT_OVERRIDE": identity,
+                "OS_IMAGE_ENDPOINT_OVERRIDE": identity.replace("/v3", "/image"),
+                "OS_NETWORK_ENDPOINT_OVERRIDE": identity.replace("/v3", "/network"),
             }
             for name in ("OS_AUTH_URL", "OS_PROJECT_DOMAIN_ID"):
                 del environment[name]
@@ -172,8 +175,8 @@ def test_openstack_with_a_fixed_token_of_the_settings(static_house):
     script = (
         "import os; from keystoneauth1 import session, token_endpoint\n"
         "from novaclient import client\n"
-        "s = session.Session(token_endpoint.Token(os.environ['OS_ENDPOINT'], os.environ['OS_TOKEN']))\n"
-        "nova = client.Client('2.1', session=s, endpoint_override=os.environ['OS_ENDPOINT'])\n"
+        "s = session.Session(token_endpoint.Token(os.environ['OS_COMPUTE_ENDPOINT_OVERRIDE'], os.environ['OS_TOKEN']))\n"
+        "nova = client.Client('2.1', session=s, endpoint_override=os.environ['OS_COMPUTE_ENDPOINT_OVERRIDE'])\n"
         "lists = [nova.servers.list() for _ in range(5)]\n"
         "print([len(one) for one in lists])\n")
     done = static_house.run("python", "-c", script, fixed_token=True)
