@@ -277,9 +277,9 @@ class Gatehouse(Process):
         left = {}
         if values["gatehouse_exchanges_in_flight"] != 0:
             left["exchanges"] = self.exchanges()
-        # The request for the metrics has a connection and may have a block at each end of it.
+        # The request for the metrics has a connection itself, counted by the totals only, and a block at each end of it.
         opened = values["gatehouse_connections_accepted_total"] - values["gatehouse_connections_closed_total"]
-        if values["gatehouse_connections_open"] > 1 or opened > 1:
+        if values["gatehouse_connections_open"] > 0 or opened > 1:
             left["connections"] = (values["gatehouse_connections_open"], opened)
         if values["gatehouse_upstream_busy_connections"] != 0:
             left["busy upstream connections"] = values["gatehouse_upstream_busy_connections"]
