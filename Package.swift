@@ -52,6 +52,8 @@ let package = Package(
             name: "GatewayTests", dependencies: ["Gateway", "OpenStack", "HTTP", "Loop", "Bytes"], swiftSettings: swift),
         .testTarget(
             name: "SimulatorTests", dependencies: ["compute-simulator", "HTTP", "Loop", "Bytes"], swiftSettings: swift),
+        .testTarget(
+            name: "ScenarioTests", dependencies: ["CZlib"], swiftSettings: swift),
         .testTarget(name: "StructureTests", swiftSettings: swift),
     ]
 )
