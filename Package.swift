@@ -53,7 +53,9 @@ let package = Package(
         .testTarget(
             name: "SimulatorTests", dependencies: ["compute-simulator", "HTTP", "Loop", "Bytes"], swiftSettings: swift),
         .testTarget(
-            name: "ScenarioTests", dependencies: ["CZlib"], swiftSettings: swift),
+            name: "gatehouseTests", dependencies: ["gatehouse", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: swift),
+        .testTarget(name: "ScenarioTests", dependencies: ["CZlib"], swiftSettings: swift),
         .testTarget(name: "StructureTests", swiftSettings: swift),
     ]
 )

@@ -54,6 +54,13 @@ extension UnsafeBufferPointer where Element == UInt8 {
         return true
     }
 
+    /// Tells whether both hold the same bytes, ASCII case aside.
+    @inlinable public func equalsIgnoringCase(_ other: ByteView) -> Bool {
+        guard count == other.count else { return false }
+        for index in 0..<count where ASCII.lowercased(self[index]) != ASCII.lowercased(other[index]) { return false }
+        return true
+    }
+
     /// Tells whether the bytes begin with those of `literal`.
     @inlinable public func starts(with literal: StaticString) -> Bool {
         count >= literal.utf8CodeUnitCount && view(0, literal.utf8CodeUnitCount).equals(literal)

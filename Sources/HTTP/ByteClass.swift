@@ -1,6 +1,7 @@
 /// What kinds of element each byte may stand in, one bit a kind.
 ///
-/// - Source: RFC 9110 §5.5 and §5.6.2, RFC 3986 §2.3 and §3.3; a test derives the table again from those rules.
+/// - Source: RFC 9110 §5.5 and §5.6.2, RFC 3986 §2.3 and §3.3; a test derives the table again from those
+///   rules.
 enum ByteClass {
     /// tchar.
     static let token: UInt8 = 1

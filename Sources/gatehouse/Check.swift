@@ -12,12 +12,22 @@ struct Check: ParsableCommand {
 
     func run() throws {
         let (settings, found) = SettingsReader().inspect(file: file)
-        let mistakes = found?.list.map(\.description) ?? []
+        var mistakes = found?.list.map(\.description) ?? []
+        var operationCount = 0
+        // A definition that two APIs name is a mistake of the settings already.
+        var seen: Set<String> = []
+        for api in settings.apis where seen.insert(api.definition).inserted {
+            do throws(UnusableDefinition) {
+                operationCount += try DefinitionFile.load(api.definition).operations.count
+            } catch {
+                mistakes += error.lines
+            }
+        }
         guard mistakes.isEmpty else {
             for mistake in mistakes { print(mistake) }
             throw ExitCode(1)
         }
         let names = settings.listeners.map(\.address.description).joined(separator: ", ")
-        print("\(file): OK, listening on \(names)")
+        print("\(file): OK, \(operationCount) operations on \(names)")
     }
 }

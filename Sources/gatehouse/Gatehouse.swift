@@ -1,4 +1,5 @@
 import ArgumentParser
+import Gateway
 
 /// The command `gatehouse`.
 @main
@@ -6,13 +7,8 @@ struct Gatehouse: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gatehouse",
         abstract: "A reverse proxy in front of OpenStack Compute API endpoints.",
-        version: Version.text,
-        subcommands: [Serve.self, Check.self, VersionCommand.self])
-}
-
-/// The version of this program.
-enum Version {
-    static let text = "gatehouse 0.1.0"
+        version: "gatehouse \(Version.text)",
+        subcommands: [Serve.self, Check.self, Operations.self, VersionCommand.self])
 }
 
 /// `gatehouse version`
@@ -21,6 +17,6 @@ struct VersionCommand: ParsableCommand {
         commandName: "version", abstract: "Prints the version of this program.")
 
     func run() {
-        print(Version.text)
+        print("gatehouse \(Version.text)")
     }
 }

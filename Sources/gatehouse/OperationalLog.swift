@@ -34,7 +34,8 @@ struct OperationalLog: LogHandler {
         _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
-    private static func line(
+    /// A record as one line, its newline included.
+    static func line(
         _ now: timespec, _ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata
     ) -> [UInt8] {
         var text = "\(time(now)) \(level.rawValue) \(escaped(message))"

@@ -5,9 +5,8 @@ import Logging
 /// `gatehouse serve --config FILE`
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract:
-            "Serves until SIGTERM or SIGINT, which let exchanges in flight finish; SIGHUP re-reads the settings."
-    )
+        abstract: "Serves until it is stopped.",
+        discussion: "SIGTERM and SIGINT let exchanges in flight finish. SIGHUP re-reads the settings.")
 
     @Option(help: "The settings file.", completion: .file(extensions: ["yaml"]))
     var config: String
@@ -21,8 +20,11 @@ struct Serve: ParsableCommand {
             throw ExitCode(1)
         }
         OperationalLog.bootstrap(level: settings.log.level)
-        // Connected when Gateway has its Service: `try Service.run(settings: settings, file: config)`.
-        Logger(label: "gatehouse").critical("this build cannot serve", metadata: ["file": "\(config)"])
-        throw ExitCode(1)
+        do {
+            try Service.run(settings: settings, file: config)
+        } catch {
+            Logger(label: "gatehouse").critical("cannot serve", metadata: ["reason": "\(error)"])
+            throw ExitCode(1)
+        }
     }
 }

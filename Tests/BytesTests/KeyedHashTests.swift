@@ -2,8 +2,8 @@ import Bytes
 import Testing
 
 struct KeyedHashTests {
-    // Made by a separate implementation that was checked against the published SipHash-2-4 vectors; the first of each
-    // key is also in the test suites of other languages' SipHash-1-3.
+    // Made by a separate implementation that was checked against the published SipHash-2-4 vectors; the first
+    // of each key is also in the test suites of other languages' SipHash-1-3.
     static let counted: [(Int, UInt64)] = [
         (0, 0xABAC_0158_050F_C4DC), (1, 0xC9F4_9BF3_7D57_CA93), (7, 0xD392_7D98_9BB1_1140),
         (8, 0x3690_9511_8D29_9A8E), (9, 0x25A4_8EB3_6C06_3DE4), (15, 0xD320_D86D_2A51_9956),

@@ -10,7 +10,7 @@ struct SettingsCommandTests {
     }
 
     /// Runs the command that was built beside these tests, with the repository as the working directory.
-    static func run(_ arguments: String..., environment: [String: String] = [:]) throws -> Outcome {
+    static func run(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
         let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let process = Process()
         process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent().appending(
@@ -34,16 +34,17 @@ struct SettingsCommandTests {
     }
 
     @Test func `version prints one line`() throws {
-        let outcome = try Self.run("version")
+        let outcome = try Self.run(["version"])
         #expect(outcome.status == 0)
         #expect(outcome.output.wholeMatch(of: /gatehouse \d+\.\d+\.\d+\n/) != nil)
     }
 
     @Test func `check of the working settings prints one line and exits 0`() throws {
-        let outcome = try Self.run("check", "config/gatehouse.yaml")
+        let outcome = try Self.run(["check", "config/gatehouse.yaml"])
         #expect(outcome.status == 0)
-        #expect(outcome.output.hasPrefix("config/gatehouse.yaml: OK"))
-        #expect(outcome.output.split(separator: "\n").count == 1)
+        #expect(
+            outcome.output.wholeMatch(
+                of: /config\/gatehouse\.yaml: OK, \d+ operations on 127\.0\.0\.1:8774\n/) != nil)
         #expect(outcome.errors.isEmpty)
     }
 
@@ -51,7 +52,7 @@ struct SettingsCommandTests {
         let file = FileManager.default.temporaryDirectory.path + "/gatehouse-check-\(UUID().uuidString).yaml"
         defer { try? FileManager.default.removeItem(atPath: file) }
         try "workers: two\ncolour: red\n".write(toFile: file, atomically: true, encoding: .utf8)
-        let outcome = try Self.run("check", file)
+        let outcome = try Self.run(["check", file])
         #expect(outcome.status == 1)
         #expect(
             outcome.output == """
@@ -65,19 +66,96 @@ struct SettingsCommandTests {
     }
 
     @Test func `check takes environment variables from the process`() throws {
-        let missing = try Self.run("check", "config/examples/all-keys.yaml")
+        let missing = try Self.run(["check", "config/examples/all-keys.yaml"])
         #expect(missing.status == 1)
         #expect(missing.output.contains("the environment variable GATEHOUSE_EXAMPLE_TOKEN is not set"))
         let token = ["GATEHOUSE_EXAMPLE_TOKEN": "example"]
-        #expect(try Self.run("check", "config/examples/all-keys.yaml", environment: token).status == 0)
+        #expect(try Self.run(["check", "config/examples/all-keys.yaml"], environment: token).status == 0)
     }
 
-    @Test func `serve with a file that is not there says so and exits 1`() throws {
-        let outcome = try Self.run("serve", "--config", "/nowhere/gatehouse.yaml")
+    @Test func `check reports a definition's mistakes beside those of the settings`() throws {
+        let directory = FileManager.default.temporaryDirectory.path + "/gatehouse-check-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        try "openapi: 2.0\n".write(toFile: directory + "/api.yaml", atomically: true, encoding: .utf8)
+        let text = """
+            listeners: [{address: "127.0.0.1:8774"}]
+            apis: [{definition: api.yaml, upstream: {endpoints: [nova]}}]
+            identity: {provider: none}
+            """
+        try text.write(toFile: directory + "/gatehouse.yaml", atomically: true, encoding: .utf8)
+        let outcome = try Self.run(["check", directory + "/gatehouse.yaml"])
         #expect(outcome.status == 1)
         #expect(
-            outcome.errors
-                == "/nowhere/gatehouse.yaml:1:1: the settings file cannot be read: No such file or directory\n"
-        )
+            outcome.output.contains(
+                "\(directory)/gatehouse.yaml:2:54: `endpoints`: `nova` is not an endpoint"))
+        #expect(outcome.output.contains("\(directory)/api.yaml:1:"))
+    }
+
+    @Test(arguments: [
+        [], ["--config", "config/gatehouse.yaml"], ["--definition", "config/openapi/compute.yaml"],
+    ])
+    func `operations prints a row for each operation and action`(_ options: [String]) throws {
+        let outcome = try Self.run(["operations"] + options)
+        #expect(outcome.status == 0)
+        let lines = outcome.output.split(separator: "\n")
+        let columns = lines.map { $0.split(separator: " ").map(String.init) }
+        #expect(columns.first == ["ID", "METHOD", "PATH", "CACHE", "LIMIT", "AUDIT", "VERSIONS"])
+        #expect(columns.count > 200)
+        #expect(columns.allSatisfy { $0.count == 7 })
+        #expect(
+            columns.contains {
+                $0[0...5] == ["servers.list", "GET", "/servers", "list", "list", "read/list"]
+            })
+        #expect(columns.contains { $0[0] == "servers.action:reboot" && $0[1] == "POST" })
+        #expect(Set(columns.map { $0[0] }).count == columns.count, "ids are unique")
+    }
+
+    @Test func `operations prints the same rows as JSON`() throws {
+        struct Row: Decodable {
+            var id: String
+            var method: String
+            var path: String
+        }
+        let definition = ["--definition", "config/openapi/compute.yaml"]
+        let json = try Self.run(["operations", "--json"] + definition).output
+        let rows = try JSONDecoder().decode([Row].self, from: Data(json.utf8))
+        let lines = try Self.run(["operations"] + definition).output.split(separator: "\n").dropFirst()
+        #expect(rows.map(\.id) == lines.map { String($0.prefix { $0 != " " }) })
+        #expect(
+            rows.contains {
+                $0.id == "servers.show" && $0.method == "GET" && $0.path == "/servers/{server_id}"
+            })
+    }
+
+    @Test(
+        arguments: [
+            (
+                ["operations", "--definition", "/nowhere.yaml"],
+                "/nowhere.yaml:1:1: the definition cannot be read\n", 1
+            ),
+            (["operations", "--definition", "/"], "/:1:1: the definition cannot be read\n", 1),
+            (
+                ["operations", "--config", "/nowhere.yaml"],
+                "/nowhere.yaml:1:1: the settings file cannot be read: No such file or directory\n", 1
+            ),
+            (
+                ["serve", "--config", "/nowhere.yaml"],
+                "/nowhere.yaml:1:1: the settings file cannot be read: No such file or directory\n", 1
+            ),
+        ] as [([String], String, Int32)])
+    func `a file that is not there is named on standard error`(
+        _ arguments: [String], _ errors: String, _ status: Int32
+    ) throws {
+        let outcome = try Self.run(arguments)
+        #expect(outcome.status == status)
+        #expect(outcome.errors == errors)
+        #expect(outcome.output.isEmpty)
+    }
+
+    @Test func `config and definition together are a wrong use`() throws {
+        let outcome = try Self.run(["operations", "--config", "a", "--definition", "b"])
+        #expect(outcome.status == 64)
+        #expect(outcome.errors.contains("--config and --definition exclude each other."))
     }
 }

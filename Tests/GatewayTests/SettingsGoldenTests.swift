@@ -2,9 +2,11 @@ import Foundation
 import Gateway
 import Testing
 
-/// Settings files with the mistakes that are to be found in them: the text, a line of dashes, a mistake a line.
+/// Settings files with the mistakes that are to be found in them: the text, a line of dashes, a mistake a
+/// line.
 ///
-/// Places are `line:column`. `GATEHOUSE_ACCEPT=1 swift test --filter SettingsGoldenTests` rewrites what is expected.
+/// Places are `line:column`. `GATEHOUSE_ACCEPT=1 swift test --filter SettingsGoldenTests` rewrites what is
+/// expected.
 struct SettingsGoldenTests {
     static let directory = SettingsPlaces.root + "/Tests/Golden/settings"
     static let names = ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [])

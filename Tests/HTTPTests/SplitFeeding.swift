@@ -11,7 +11,8 @@ enum SplitFeeding {
 
     /// Runs `read` with each feeding, demands the same answer every time, and gives it back.
     ///
-    /// `read` gets the prefixes in order, each in a block of exactly its size so that a sanitizer sees reads past it.
+    /// `read` gets the prefixes in order, each in a block of exactly its size so that a sanitizer sees reads
+    /// past it.
     static func check<Answer: Equatable>(
         _ input: [UInt8], sourceLocation: SourceLocation = #_sourceLocation, _ read: ([[UInt8]]) -> Answer
     ) -> Answer {

@@ -34,10 +34,24 @@ final class Play: @unchecked Sendable {
             } catch {
                 play.fail(Mismatch(0, "\(error)"))
             }
+            play.finish()
             return play.verdict()
         } catch {
             return "\(file.path): \(error)"
         }
+    }
+
+    /// Lets no role outlive the play, whatever it waits for.
+    private func finish() {
+        lock.lock()
+        let hasFailed = firstMismatch != nil
+        lock.unlock()
+        if hasFailed {
+            gateway.signal(SIGKILL)
+            for upstream in upstreams { upstream.stop() }
+        }
+        for name in background.keys { join(name) }
+        for upstream in upstreams { upstream.join() }
     }
 
     private func verdict() -> String? {

@@ -155,7 +155,9 @@ private struct StepReader {
             {
                 words.removeLast(2)
                 let once = words[words.count - 1].bytes
-                words[words.count - 1].bytes = Array((0..<count).map { _ in once }.joined())
+                words[words.count - 1].bytes =
+                    once.count == 1
+                    ? Array(repeating: once[0], count: count) : Array(repeatElement(once, count: count).joined())
             }
         }
         return words

@@ -23,6 +23,9 @@ final class UpstreamRole: Role, @unchecked Sendable {
     func start(_ steps: [Step]) { start(steps, group) }
     func join() { group.wait() }
 
+    /// Wakes the role when it waits for a connection that will not come.
+    func stop() { Glibc.shutdown(listener, Int32(SHUT_RDWR)) }
+
     override func open() throws -> PlainSocket {
         if let socket { return socket }
         return try accept()

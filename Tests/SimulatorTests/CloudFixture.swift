@@ -39,7 +39,8 @@ final class CloudFixture {
     /// Makes a server and gives its id.
     func create(_ name: String = "new") -> String {
         let body =
-            "{\"server\": {\"name\": \"\(name)\", \"flavorRef\": \"1\", \"imageRef\": \"\(cloud.images[0].id)\"}}"
+            "{\"server\": {\"name\": \"\(name)\", \"flavorRef\": \"1\", \"imageRef\": "
+            + "\"\(cloud.images[0].id)\"}}"
         return ask("POST", "/servers", body: body).json?["server"]?["id"]?.string ?? ""
     }
 

@@ -45,7 +45,8 @@ struct IdentityTests {
     @Test func `a token and an application credential give tokens too`() {
         let fixture = CloudFixture()
         let byToken =
-            "{\"auth\": {\"identity\": {\"methods\": [\"token\"], \"token\": {\"id\": \"demo\"}}, \"scope\": \(demoScope)}}"
+            "{\"auth\": {\"identity\": {\"methods\": [\"token\"], \"token\": {\"id\": \"demo\"}}, "
+            + "\"scope\": \(demoScope)}}"
         #expect(fixture.identify("POST", "/v3/auth/tokens", body: byToken).status == 201)
         let byCredential = """
             {"auth": {"identity": {"methods": ["application_credential"], "application_credential": \
@@ -107,5 +108,29 @@ struct IdentityTests {
         #expect(fixture.identify("GET", "/network/v2.0/networks").status == 401)
         #expect(fixture.identify("GET", "/").status == 300)
         #expect(fixture.identify("GET", "/v3").json?["version"]?["id"]?.string == "v3.14")
+    }
+
+    @Test func `the fixed tokens are those of the example settings`() throws {
+        let cloud = CloudFixture().cloud
+        for (name, user, project, roles) in [
+            (
+                "demo", "0ca8f6a31d5a4e52a5d3a3e8f9a1c001", "6f70656e737461636b20342065766572",
+                ["member", "reader"]
+            ),
+            (
+                "demo-admin", "0ca8f6a31d5a4e52a5d3a3e8f9a1c002", "6f70656e737461636b20342065766572",
+                ["admin", "member", "reader"]
+            ),
+            (
+                "other", "0ca8f6a31d5a4e52a5d3a3e8f9a1c003", "b322a85578de48beba0f92acce57869b",
+                ["member", "reader"]
+            ),
+        ] {
+            let token = try #require(cloud.tokens[name])
+            #expect(token.user == user)
+            #expect(token.project == project)
+            #expect(token.roles == roles)
+            #expect(cloud.users[user] != nil)
+        }
     }
 }

@@ -25,7 +25,8 @@ struct ServerLifeTests {
     @Test func `creation answers 202 with a location and a password`() {
         let fixture = CloudFixture()
         let body =
-            "{\"server\": {\"name\": \"a\", \"flavorRef\": 1, \"imageRef\": \"\(fixture.cloud.images[0].id)\", \"metadata\": {\"k\": \"v\"}}}"
+            "{\"server\": {\"name\": \"a\", \"flavorRef\": 1, \"imageRef\": "
+            + "\"\(fixture.cloud.images[0].id)\", \"metadata\": {\"k\": \"v\"}}}"
         let response = fixture.ask("POST", "/servers", body: body)
         let server = response.json?["server"]
         #expect(response.status == 202)

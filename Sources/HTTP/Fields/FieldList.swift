@@ -2,15 +2,17 @@ import Bytes
 
 /// Walks the members of a comma-separated field value.
 ///
-/// - Shape: members are ranges in the given value, without white space around them; empty members are skipped.
-///   A comma inside a quoted string does not separate.
+/// - Shape: members are ranges in the given value, without white space around them; empty members are
+///   skipped. A comma inside a quoted string does not separate.
 /// - Source: RFC 9110 §5.6.1 and §5.6.4.
 public struct FieldList {
     let value: ByteView
     var position = 0
 
+    /// Starts before the first member of `value`.
     public init(_ value: ByteView) { self.value = value }
 
+    /// The next member, or nil behind the last.
     public mutating func next() -> ByteRange? {
         while position < value.count {
             let start = position

@@ -1,6 +1,6 @@
 // The canonical spelling of each known name and the table that finds a name by its bytes.
-// `slots` is a perfect hash: four bytes of the name choose one slot, one comparison decides. A test looks up every name;
-// a new name may need new multipliers, found by trying.
+// `slots` is a perfect hash: four bytes of the name choose one slot, one comparison decides. A test looks up
+// every name; a new name may need new multipliers, found by trying.
 
 extension FieldName {
     /// The name as it is usually spelled, for writing in HTTP/1.1; empty for `other`.

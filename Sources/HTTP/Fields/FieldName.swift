@@ -3,7 +3,8 @@ import Bytes
 /// A field name that Gatehouse knows, as a number; every other name is `other`.
 ///
 /// - Shape: raw values count up from 0 without a gap, so they index tables.
-/// - Source: RFC 9110 §18.4, RFC 9111, RFC 9211, RFC 7239; the identity fields are keystonemiddleware's auth_token.
+/// - Source: RFC 9110 §18.4, RFC 9111, RFC 9211, RFC 7239; the identity fields are keystonemiddleware's
+///   auth_token.
 public enum FieldName: UInt8, CaseIterable, Sendable {
     case other = 0
     case host, connection, contentLength, contentType, contentEncoding, contentLanguage, contentLocation
@@ -79,7 +80,8 @@ public enum FieldName: UInt8, CaseIterable, Sendable {
         }
     }
 
-    /// Tells whether the field may stand in a trailer section: only one that routes, frames and decides nothing.
+    /// Tells whether the field may stand in a trailer section: only one that routes, frames and decides
+    /// nothing.
     ///
     /// - Source: RFC 9110 §6.5.1; of the known fields only ETag is defined for it (§8.8.3).
     public var isAllowedInTrailer: Bool { self == .other || self == .etag }
@@ -96,7 +98,8 @@ public enum FieldName: UInt8, CaseIterable, Sendable {
         let third = UInt32(name[(count &* 3) &>> 2] | 0x20) << 8
         let first = UInt32(name[count &>> 2] | 0x20) << 16
         let key = last | third | first | UInt32(truncatingIfNeeded: count) << 24
-        // Wraps: a multiplicative hash; the multiplier was found by trying and makes the slots free of collisions.
+        // Wraps: a multiplicative hash; the multiplier was found by trying and makes the slots free of
+        // collisions.
         let slot = slots[Int((key &* 3_554_895_725) >> 23)]
         guard slot != 0 else { return .other }
         // Every slot holds a raw value, as a test shows; the checked way costs a call for each field line.
@@ -109,10 +112,11 @@ public enum FieldName: UInt8, CaseIterable, Sendable {
     /// X-Service-Project-Domain-Name and what may come.
     static let longestByteCount = 40
 
-    /// Compares `count` bytes, two or more, to a canonical spelling: letters may differ in case, nothing else may.
+    /// Compares `count` bytes, two or more, to a canonical spelling: letters may differ in case, nothing else
+    /// may.
     ///
-    /// A spelling has letters, digits and hyphens, of which bit 6 marks the letters: only there may bit 5 differ. The
-    /// last word overlaps the one before, which spares a loop over single bytes.
+    /// A spelling has letters, digits and hyphens, of which bit 6 marks the letters: only there may bit 5
+    /// differ. The last word overlaps the one before, which spares a loop over single bytes.
     @inline(__always) private static func isSpelled(
         _ name: UnsafePointer<UInt8>, _ spelling: UnsafePointer<UInt8>, _ count: Int
     ) -> Bool {

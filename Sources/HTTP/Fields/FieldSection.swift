@@ -10,6 +10,7 @@ public struct FieldLine: Sendable {
     /// Whether the name contains `_`, which CGI-style servers read as `-`: never forwarded.
     public var hasUnderscore: Bool
 
+    /// Makes a line of its parts.
     @inlinable public init(name: ByteRange, value: ByteRange, known: FieldName, hasUnderscore: Bool) {
         self.name = name
         self.value = value
@@ -30,6 +31,7 @@ public struct FieldSection: ~Copyable {
     public let capacity: Int
     @usableFromInline var lineCount = 0
 
+    /// Makes an empty section with room for `capacity` lines.
     public init(capacity: Int) {
         precondition(capacity >= 0 && capacity < Int(UInt16.max))
         self.capacity = capacity
@@ -44,6 +46,7 @@ public struct FieldSection: ~Copyable {
         firsts.deallocate()
     }
 
+    /// How many lines there are.
     @inlinable public var count: Int { lineCount }
 
     /// The line at `index`, counted from 0; traps past the end.

@@ -1,6 +1,7 @@
 import Bytes
 
-// Writers of message heads and chunk framing. None of them checks room: `Buffer.hasOverflowed` tells at the end.
+// Writers of message heads and chunk framing. None of them checks room: `Buffer.hasOverflowed` tells at the
+// end.
 
 extension Buffer {
     /// Appends `HTTP/1.1`, the status and its phrase as a whole status line.
@@ -28,10 +29,12 @@ extension Buffer {
         appendLineEnd()
     }
 
+    /// Appends a whole field line with a value known beforehand.
     public mutating func appendField(_ name: FieldName, _ value: StaticString) {
         appendField(name, ByteView(start: value.utf8Start, count: value.utf8CodeUnitCount))
     }
 
+    /// Appends a whole field line whose value is a decimal number.
     public mutating func appendField(_ name: FieldName, _ value: UInt64) {
         append(name.canonical)
         append(": ")
@@ -47,6 +50,7 @@ extension Buffer {
         appendLineEnd()
     }
 
+    /// Appends a whole field line whose name has no number, with a value free of control bytes.
     public mutating func appendField(_ name: StaticString, _ value: ByteView) {
         append(name)
         append(": ")
@@ -62,6 +66,7 @@ extension Buffer {
         appendLineEnd()
     }
 
+    /// Appends a Content-Length line.
     public mutating func appendContentLength(_ byteCount: UInt64) { appendField(.contentLength, byteCount) }
 
     /// Appends a Date line in IMF-fixdate (RFC 9110 §6.6.1).
@@ -71,6 +76,7 @@ extension Buffer {
         appendLineEnd()
     }
 
+    /// Appends CRLF.
     public mutating func appendLineEnd() {
         append(0x0D)
         append(0x0A)

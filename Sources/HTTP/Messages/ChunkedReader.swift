@@ -2,11 +2,12 @@ import Bytes
 
 /// Takes the chunked coding off a message's content, from bytes that come in pieces.
 ///
-/// - Shape: call `next` until it answers `.needMore`, each time with what was not consumed, and more behind it.
-///   Content is lent as ranges of the given bytes, never copied; a chunk may come in many ranges.
+/// - Shape: call `next` until it answers `.needMore`, each time with what was not consumed, and more behind
+///   it. Content is lent as ranges of the given bytes, never copied; a chunk may come in many ranges.
 /// - Limits: chunk sizes of 1 to 16 hexadecimal digits up to 2^63-1; trailer sections of 8 KiB.
-/// - Errors: `.chunkedCodingInvalid` for anything but digits and CRLF around chunks, extensions included (ours: parsers
-///   differ over them and nobody sends them); trailer lines as field lines; `.trailerFieldRefused`; `.trailerTooLarge`.
+/// - Errors: `.chunkedCodingInvalid` for anything but digits and CRLF around chunks, extensions included
+///   (ours: parsers differ over them and nobody sends them); trailer lines as field lines;
+///   `.trailerFieldRefused`; `.trailerTooLarge`.
 /// - Source: RFC 9112 §7.1 and §11.2.
 public struct ChunkedReader {
     /// What the next bytes are.
@@ -23,6 +24,7 @@ public struct ChunkedReader {
         case size, sizeLineFeed, content, contentReturn, contentLineFeed, trailer, lastLineFeed, ended
     }
 
+    /// How long a trailer section may be, line ends included.
     public static let trailerByteLimit = 8_192
 
     var stage = Stage.size
@@ -32,6 +34,7 @@ public struct ChunkedReader {
     // How much of an unfinished trailer line was looked at already.
     var scannedCount = 0
 
+    /// Makes a reader that is before the first chunk.
     public init() {}
 
     /// Prepares for the next message.

@@ -4,7 +4,8 @@ import Bytes
 ///
 /// - Shape: holds places in the bytes only, so the same bytes must be shown again, longer, at each call.
 /// - Errors: decided by the first byte that no valid line can have there.
-/// - Source: RFC 9112 §5 and §2.2, as strict as §11.2 asks: no bare CR or LF, no fold, no space before the colon.
+/// - Source: RFC 9112 §5 and §2.2, as strict as §11.2 asks: no bare CR or LF, no fold, no space before the
+///   colon.
 struct FieldScanner {
     enum Stage: UInt8 { case lineStart, name, valueStart, value, lineFeed, lastLineFeed }
 

@@ -2,8 +2,8 @@ import Bytes
 
 /// Reads from the fields how a message is framed and whether its connection goes on.
 ///
-/// - Source: RFC 9112 §6 and §9.3, with no room for two readings (§11.2): one Content-Length line with one number, or
-///   one Transfer-Encoding line that says `chunked`, never both, and the latter in HTTP/1.1 only.
+/// - Source: RFC 9112 §6 and §9.3, with no room for two readings (§11.2): one Content-Length line with one
+///   number, or one Transfer-Encoding line that says `chunked`, never both, and the latter in HTTP/1.1 only.
 enum MessageFraming {
     enum Answer: Equatable {
         case absent
@@ -25,7 +25,8 @@ enum MessageFraming {
     ) -> Answer {
         if let coding = fields.find(.transferEncoding) {
             if fields.has(.contentLength) { return .refused(.ambiguousLength) }
-            // RFC 9112 §6.1: such a message's framing is faulty, the chunked coding being unknown to HTTP/1.0.
+            // RFC 9112 §6.1: such a message's framing is faulty, the chunked coding being unknown to
+            // HTTP/1.0.
             guard version == .http11, fields.count(of: .transferEncoding) == 1 else {
                 return .refused(.badTransferCoding)
             }

@@ -69,6 +69,7 @@ public struct HeadLimits: Sendable {
     /// Field lines; more is 431. The capacity of the field section bounds it too.
     public var fieldCount = 100
 
+    /// Makes limits, those of the settings' defaults where none is given.
     public init(headByteCount: Int = 16_384, targetByteCount: Int = 8_192, fieldCount: Int = 100) {
         self.headByteCount = headByteCount
         self.targetByteCount = targetByteCount

@@ -106,10 +106,11 @@ extension RequestHead {
 
 /// Judges the host of a request.
 ///
-/// - Source: RFC 9110 §4.2, RFC 3986 §3.2.2. Ours: sub-delims, percent triples, user names and empty ports, which no
-///   endpoint of a cloud has and which servers read differently, are refused.
+/// - Source: RFC 9110 §4.2, RFC 3986 §3.2.2. Ours: sub-delims, percent triples, user names and empty ports,
+///   which no endpoint of a cloud has and which servers read differently, are refused.
 public enum Authority {
-    /// Tells whether the bytes are a host name, IPv4 address or `[IPv6 address]`, and perhaps `:` with a port.
+    /// Tells whether the bytes are a host name, IPv4 address or `[IPv6 address]`, and perhaps `:` with a
+    /// port.
     public static func isValid(_ bytes: ByteView) -> Bool {
         guard bytes.count > 0, bytes.count <= 270 else { return false }
         var index = 0

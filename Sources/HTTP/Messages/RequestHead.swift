@@ -18,6 +18,7 @@ public struct RequestTarget: Sendable {
     public var authority = ByteRange.empty
     public var scheme = ByteRange.empty
 
+    /// Makes a target without any part.
     public init() {}
 }
 
@@ -38,7 +39,8 @@ public struct RequestHead: ~Copyable {
     public var keepsAlive = false
     /// Whether the client waits for 100 before it sends the content.
     public var expectsContinue = false
-    /// The host with its port, if it has one: from the absolute-form target, else from Host; empty in HTTP/1.0 without.
+    /// The host with its port, if it has one: from the absolute-form target, else from Host; empty in
+    /// HTTP/1.0 without.
     public var host = ByteRange.empty
 
     /// Makes an empty head with room for `fieldCapacity` field lines.

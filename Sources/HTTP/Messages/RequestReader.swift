@@ -22,12 +22,14 @@ public struct RequestReader {
     static let emptyLineLimit = 2
     static let methodByteLimit = 24
 
+    /// Makes a reader that is before the first byte of a head.
     public init() {}
 
     /// Prepares for the next head, whose first byte will be the first of the next view.
     @inlinable public mutating func reset() { self = RequestReader() }
 
-    /// Tells whether a byte of a head, empty lines aside, was seen: a closed connection then cut a request short.
+    /// Tells whether a byte of a head, empty lines aside, was seen: a closed connection then cut a request
+    /// short.
     public var hasBegun: Bool { stage != .start && stage != .startLineFeed }
 
     /// Reads on in `bytes`, which begins at the head's first byte and has all earlier bytes unchanged.
@@ -38,7 +40,8 @@ public struct RequestReader {
     ) -> HeadResult {
         if position == 0 { head.reset() }
         guard let base = bytes.baseAddress else { return .incomplete }
-        // Bytes past the limit are not looked at, so that the answer does not depend on how much came at once.
+        // Bytes past the limit are not looked at, so that the answer does not depend on how much came at
+        // once.
         let end = min(bytes.count, limits.headByteCount)
         let result = readLine(base, to: end, into: &head, targetLimit: limits.targetByteCount)
         guard result == .complete else { return conclude(result, end, limits) }

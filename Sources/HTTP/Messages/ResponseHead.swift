@@ -8,6 +8,7 @@ public struct ResponseHead: ~Copyable {
     public var reason = ByteRange.empty
     public var version = HTTPVersion.http11
     public var fields: FieldSection
+    /// The bytes of the head, the empty line after it included.
     public var byteCount = 0
     public var framing = Framing.none
     /// Whether the connection may carry another exchange after this response.

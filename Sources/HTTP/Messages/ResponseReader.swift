@@ -13,6 +13,7 @@ public struct ResponseReader {
     var position = 0
     var scanner = FieldScanner()
 
+    /// Makes a reader that is before the first byte of a head.
     public init() {}
 
     /// Prepares for the next head, whose first byte will be the first of the next view.

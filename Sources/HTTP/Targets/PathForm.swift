@@ -2,13 +2,14 @@ import Bytes
 
 /// Judges whether a path can be read in one way only.
 ///
-/// - Source: RFC 3986 §3.3 and §6.2.2; ours in refusing instead of normalizing: Nova would fold such a path, so a rule
-///   that looks at the path could be walked around.
+/// - Source: RFC 3986 §3.3 and §6.2.2; ours in refusing instead of normalizing: Nova would fold such a path,
+///   so a rule that looks at the path could be walked around.
 public enum PathForm {
-    /// Tells whether the path is absolute, without empty or dot segments, and clean; one slash at its end is allowed.
+    /// Tells whether the path is absolute, without empty or dot segments, and clean; one slash at its end is
+    /// allowed.
     ///
-    /// - Errors: false for `//`, `.` and `..` (also with `%2e`), encoded slash, backslash or control bytes, a percent
-    ///   sign without two hexadecimal digits, and any byte that is no pchar.
+    /// - Errors: false for `//`, `.` and `..` (also with `%2e`), encoded slash, backslash or control bytes, a
+    ///   percent sign without two hexadecimal digits, and any byte that is no pchar.
     public static func isNormal(_ path: ByteView) -> Bool {
         guard let base = path.baseAddress, path.count > 0, base[0] == UInt8(ascii: "/") else { return false }
         return endOfNormalPath(base, from: 0, to: path.count) == path.count

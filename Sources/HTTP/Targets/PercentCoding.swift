@@ -2,7 +2,8 @@ import Bytes
 
 /// Takes percent-encoding off and puts it on.
 ///
-/// - Source: RFC 3986 §2.1; the treatment of bad triples and of plus is Python's `unquote_plus` and `quote_plus`.
+/// - Source: RFC 3986 §2.1; the treatment of bad triples and of plus is Python's `unquote_plus` and
+///   `quote_plus`.
 public enum PercentCoding {
     /// Appends the decoded bytes; a bad triple is kept as it stands, and the answer is then false.
     ///
@@ -29,7 +30,8 @@ public enum PercentCoding {
         return isClean
     }
 
-    /// Appends the bytes with all but unreserved characters as triples, upper-case digits; perhaps `+` for a space.
+    /// Appends the bytes with all but unreserved characters as triples, upper-case digits; perhaps `+` for a
+    /// space.
     public static func appendEncoded(_ bytes: ByteView, spaceIsPlus: Bool, to buffer: inout Buffer) {
         for index in 0..<bytes.count {
             let byte = bytes[index]

@@ -2,12 +2,14 @@ import Bytes
 
 /// Walks the name and value pairs of a query, still percent-encoded.
 ///
-/// - Shape: ranges in the given query. Pieces are divided by `&` and, as Nova does, by `;`; empty pieces are skipped.
+/// - Shape: ranges in the given query. Pieces are divided by `&` and, as Nova does, by `;`; empty pieces are
+///   skipped.
 /// - Source: WHATWG URL §5.1, and `;` as Nova's parser does it.
 public struct QueryReader {
     let query: ByteView
     var position = 0
 
+    /// Starts before the first pair of `query`, which has no question mark.
     public init(_ query: ByteView) { self.query = query }
 
     /// The next pair; `hasEquals` tells `name=` from `name`.

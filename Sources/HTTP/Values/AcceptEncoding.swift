@@ -25,7 +25,8 @@ public enum ContentCoding: UInt8, CaseIterable, Sendable {
 ///
 /// - Source: RFC 9110 §12.5.3 and §12.4.2.
 public enum AcceptEncoding {
-    /// The coding of the highest weight, gzip before deflate before identity; nil when the client refuses all three.
+    /// The coding of the highest weight, gzip before deflate before identity; nil when the client refuses all
+    /// three.
     ///
     /// Without the field the answer is identity. A member that is malformed is as if absent.
     public static func choose(_ fields: borrowing FieldSection, _ bytes: ByteView) -> ContentCoding? {

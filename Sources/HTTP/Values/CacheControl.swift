@@ -3,7 +3,8 @@ import Bytes
 /// The Cache-Control directives of a request or a response.
 ///
 /// - Shape: numbers are seconds, at most 2^31; nil where absent. Of a repeated number the smallest counts.
-/// - Errors: none: an unknown directive is skipped; a malformed number counts as 0, which is never fresher than meant.
+/// - Errors: none: an unknown directive is skipped; a malformed number counts as 0, which is never fresher
+///   than meant.
 /// - Source: RFC 9111 §5.2 and §1.2.2, RFC 5861.
 public struct CacheControl: Equatable, Sendable {
     public var noCache = false
@@ -23,8 +24,10 @@ public struct CacheControl: Equatable, Sendable {
     public var staleWhileRevalidate: UInt64?
     public var staleIfError: UInt64?
 
+    /// What larger numbers count as (RFC 9111 §1.2.2).
     public static let secondsLimit: UInt64 = 1 << 31
 
+    /// Makes directives that say nothing.
     public init() {}
 
     /// Reads all Cache-Control lines; without any, `Pragma: no-cache` counts as `no-cache` (RFC 9111 §5.4).

@@ -3,6 +3,7 @@ import CZlib
 
 /// Puts content codings on and takes them off, a whole content at once; for cached and collected content.
 public enum ContentCoder {
+    /// Why content could not be decoded.
     public enum Failure: Error, Equatable, Sendable {
         /// The bytes are not of that coding, end early, or go on after its end.
         case corrupt

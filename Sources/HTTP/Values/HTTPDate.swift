@@ -7,7 +7,8 @@ public enum HTTPDate {
     private static let days: StaticString = "SunMonTueWedThuFriSat"
     private static let months: StaticString = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
-    /// Appends an IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`; years outside 0 to 9999 are written as the nearest.
+    /// Appends an IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`; years outside 0 to 9999 are written as the
+    /// nearest.
     public static func append(_ secondsSinceEpoch: Int64, to buffer: inout Buffer) {
         let seconds = min(max(secondsSinceEpoch, -62_167_219_200), 253_402_300_799)
         let day = Int(seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400)

@@ -11,6 +11,7 @@ public struct MediaType: Sendable {
     public var parameters = ByteRange.empty
     public var charset = ByteRange.empty
 
+    /// Reads a whole field value, or answers nil.
     public init?(reading value: ByteView) {
         var scan = 0
         while scan < value.count, ByteClass.is(value[scan], ByteClass.token) { scan += 1 }
@@ -27,7 +28,8 @@ public struct MediaType: Sendable {
         guard readParameters(value, from: scan) else { return nil }
     }
 
-    /// Tells whether the type is `literal`, as `application/json` in lower case; case and parameters are ignored.
+    /// Tells whether the type is `literal`, as `application/json` in lower case; case and parameters are
+    /// ignored.
     public func matches(_ literal: StaticString, in value: ByteView) -> Bool {
         value.view(0, subtype.upper).equalsIgnoringCase(literal)
     }

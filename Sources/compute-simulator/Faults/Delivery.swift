@@ -31,6 +31,8 @@ struct Delivery {
         var method: String
         var accept: String?
         var keepsAlive: Bool
+        /// The id under which a made-up Nova answer goes.
+        var requestID = ""
     }
 
     static func head(_ response: Response, closes: Bool) -> [UInt8] {
@@ -96,9 +98,10 @@ struct Delivery {
         case .html:
             // HAProxy's own page, as nothing in between would write Nova's form.
             let phrase = Phrases.phrase(rule.status)
-            content = Array(
-                "<html><body><h1>\(rule.status) \(phrase)</h1>\nNo server is available to handle this request.\n</body></html>\n"
-                    .utf8)
+            let page =
+                "<html><body><h1>\(rule.status) \(phrase)</h1>\n"
+                + "No server is available to handle this request.\n</body></html>\n"
+            content = Array(page.utf8)
             fields = [("Cache-Control", "no-cache"), ("Content-Type", "text/html")]
         case .empty: content = []
         case .webob:
@@ -114,6 +117,12 @@ struct Delivery {
         case .literal:
             content = Array(rule.content.utf8)
         default: return response
+        }
+        // Balancers in between know no request id; everything that claims to be Nova carries it twice.
+        if rule.action != .html, rule.action != .empty, rule.action != .literal {
+            fields += [
+                ("x-openstack-request-id", exchange.requestID), ("x-compute-request-id", exchange.requestID),
+            ]
         }
         return Response(
             status, fields + rule.fields + [("Content-Length", String(content.count))], content: content)

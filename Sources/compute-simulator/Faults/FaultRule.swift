@@ -69,7 +69,8 @@ struct FaultRule: Equatable {
 
     /// Reads `{"match": {"method", "path", "listener"}, "count", "skip", "action", ...}`.
     ///
-    /// - Shape: `count` 0 is no end; `path` is a prefix of the request target. Each action has its own numbers, named at
+    /// - Shape: `count` 0 is no end; `path` is a prefix of the request target. Each action has its own
+    ///   numbers, named at
     ///   `Action`; `delay_ms` goes with any.
     init(reading value: JSONValue) throws(Mistake) {
         guard let members = value.members else { throw Mistake(text: "a rule is an object") }
@@ -124,6 +125,14 @@ struct FaultRule: Equatable {
             case "listener": listener = text
             default: throw Mistake(text: "\"match\" has method, path and listener, not \"\(key)\"")
             }
+        }
+    }
+
+    /// Whether something in front of the API answers, so that the request changes nothing.
+    var replacesAnswer: Bool {
+        switch action {
+        case .status, .html, .empty, .webob, .unauthorized, .literal: true
+        default: false
         }
     }
 

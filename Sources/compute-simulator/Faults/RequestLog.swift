@@ -18,7 +18,7 @@ struct RequestLog {
         var fault: String?
         var refusal: String?
         var time = Moment(microseconds: 0)
-        /// Milliseconds from the first byte of the head until the answer was given to the kernel; nil until then.
+        /// The status it was answered with; nil while, or when, there is no answer.
         var status: Int?
     }
 

@@ -1,6 +1,7 @@
 /// The identity API v3, as much of it as the compute clients and a token-checking proxy use.
 ///
-/// - Shape: also answers the image and network APIs under `/image` and `/network`, so that one address is enough.
+/// - Shape: also answers the image and network APIs under `/image` and `/network`, so that one address is
+///   enough.
 /// - Source: identity API v3 reference; error bodies as Keystone spaces them.
 struct Keystone {
     let cloud: Cloud

@@ -30,10 +30,10 @@ struct Request {
         return target[target.index(after: mark)...].prefix { $0 != "#" }
     }
 
-    /// The values of every line named `name`, ASCII case aside.
+    /// The values of every line named `name`, ASCII case aside, and `_` for `-` as WSGI servers read names.
     func values(_ name: String) -> [String] {
         let wanted = name.lowercased()
-        return fields.filter { $0.name.lowercased() == wanted }.map(\.value)
+        return fields.filter { $0.name.lowercased().replacing("_", with: "-") == wanted }.map(\.value)
     }
 
     func value(_ name: String) -> String? { values(name).first }

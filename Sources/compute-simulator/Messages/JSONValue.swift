@@ -57,11 +57,29 @@ indirect enum JSONValue: Equatable {
         case .null: "None"
         case .bool(let flag): flag ? "True" : "False"
         case .number(let text): text
-        case .string(let text): text.contains("'") && !text.contains("\"") ? "\"\(text)\"" : "'\(text)'"
+        case .string(let text): Self.pythonQuoted(text)
         case .array(let items): "[" + items.map(\.pythonText).joined(separator: ", ") + "]"
         case .object(let members):
             "{" + members.map { "'\($0.0)': \($0.1.pythonText)" }.joined(separator: ", ") + "}"
         }
+    }
+
+    private static func pythonQuoted(_ text: String) -> String {
+        let quote = text.contains("'") && !text.contains("\"") ? "\"" : "'"
+        var quoted = quote
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\\": quoted += "\\\\"
+            case "\n": quoted += "\\n"
+            case "\r": quoted += "\\r"
+            case "\t": quoted += "\\t"
+            case "'": quoted += quote == "'" ? "\\'" : "'"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+                quoted += "\\x" + Text.hexadecimal([UInt8(scalar.value)])
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + quote
     }
 
     /// The value as Python's `str` prints it: a string without its quotes.

@@ -1,6 +1,7 @@
 /// Writes JSON in Python's default spacing, members in the order they are given.
 ///
-/// - Shape: `", "` and `": "` between things, every character above ASCII as `\uXXXX`, as `json.dumps` does; clients
+/// - Shape: `", "` and `": "` between things, every character above ASCII as `\uXXXX`, as `json.dumps` does;
+///   clients
 ///   and recorded answers are compared byte for byte, so the order of members is part of the answer.
 struct JSONWriter {
     private(set) var bytes: [UInt8] = []

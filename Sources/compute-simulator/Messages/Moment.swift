@@ -30,7 +30,8 @@ struct Moment: Comparable, Sendable {
         let all = seconds
         let dayNumber = all >= 0 ? all / 86_400 : (all - 86_399) / 86_400
         let inDay = all - dayNumber * 86_400
-        // Days to a civil date, years counted from March: Hinnant, «chrono-compatible low-level date algorithms».
+        // Days to a civil date, years counted from March: Hinnant, «chrono-compatible low-level date
+        // algorithms».
         let shifted = dayNumber + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
         let dayOfEra = shifted - era * 146_097
@@ -53,7 +54,8 @@ struct Moment: Comparable, Sendable {
 
     /// Reads the date forms that Nova takes in `changes-since`.
     ///
-    /// - Shape: `2025`, `2025-06`, `2025-06-01`, `20250601`, then optionally `T` or a space and `10`, `10:20`,
+    /// - Shape: `2025`, `2025-06`, `2025-06-01`, `20250601`, then optionally `T` or a space and `10`,
+    ///   `10:20`,
     ///   `10:20:30`, `10:20:30.123` or their basic forms, then optionally `Z` or an offset.
     /// - Source: oslo.utils `parse_isotime`, forms measured on a running Nova.
     init?(reading text: String) {

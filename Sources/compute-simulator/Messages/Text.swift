@@ -45,7 +45,8 @@ enum Text {
         return encoded
     }
 
-    /// The names and values of a query in order, `;` separating like `&`; nil when it is not UTF-8 once decoded.
+    /// The names and values of a query in order, `;` separating like `&`; nil when it is not UTF-8 once
+    /// decoded.
     static func queryPairs(_ query: some StringProtocol) -> [(name: String, value: String)]? {
         var pairs: [(name: String, value: String)] = []
         for part in query.split(whereSeparator: { $0 == "&" || $0 == ";" }) {

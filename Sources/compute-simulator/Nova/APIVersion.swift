@@ -10,7 +10,8 @@ enum VersionChoice: Equatable {
 
     /// Resolves the version of `request`.
     ///
-    /// - Shape: the last `compute` member of `OpenStack-API-Version` wins, then `X-OpenStack-Nova-API-Version`, then 2.1.
+    /// - Shape: the last `compute` member of `OpenStack-API-Version` wins, then
+    ///   `X-OpenStack-Nova-API-Version`, then 2.1.
     /// - Source: facts measured on a running Nova (microversion-parse).
     static func resolve(_ request: Request) -> VersionChoice {
         var asked: String?
@@ -22,7 +23,11 @@ enum VersionChoice: Equatable {
                 }
             }
         }
-        if asked == nil { asked = request.values("x-openstack-nova-api-version").last }
+        if asked == nil {
+            asked = request.values("x-openstack-nova-api-version").last.map { line in
+                String(line.split(separator: ",", omittingEmptySubsequences: false).last ?? "").trimmed
+            }
+        }
         guard let asked else { return .minor(1) }
         if asked == "latest" { return .minor(newestMinor) }
         let parts = asked.split(separator: ".", omittingEmptySubsequences: false)
@@ -54,7 +59,8 @@ extension String {
 
 /// Where links in answers point, as the request's own fields say.
 ///
-/// - Source: oslo.middleware `http_proxy_to_wsgi` with `enable_proxy_headers_parsing`: `Forwarded` wins over the
+/// - Source: oslo.middleware `http_proxy_to_wsgi` with `enable_proxy_headers_parsing`: `Forwarded` wins over
+///   the
 ///   `X-Forwarded-*` fields, the first element counts, nothing is checked.
 struct LinkBase: Equatable {
     var scheme = "http"

@@ -98,7 +98,8 @@ enum ActionEndpoints {
         case "reboot":
             guard let type = argument["type"]?.string?.uppercased(), type == "SOFT" || type == "HARD" else {
                 throw .badRequest(
-                    "Invalid input for field/attribute reboot. Value: \(argument.plainText). 'type' is a required property"
+                    "Invalid input for field/attribute reboot. Value: \(argument.plainText). 'type' is "
+                        + "a required property"
                 )
             }
             try check(

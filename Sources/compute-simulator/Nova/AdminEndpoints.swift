@@ -18,11 +18,17 @@ enum AdminEndpoints {
             try call.require("admin", "os-hypervisors:statistics")
             return .json { writer in
                 writer.member("hypervisor_statistics") { item in
-                    item.member("count", hosts.count)
+                    let total = [
+                        ("count", 1), ("current_workload", 0), ("disk_available_least", 0),
+                        ("free_disk_gb", 3000),
+                        ("free_ram_mb", 131_072), ("local_gb", 4000), ("local_gb_used", 1000),
+                        ("memory_mb", 262_144),
+                        ("memory_mb_used", 131_072),
+                    ]
+                    for (name, number) in total { item.member(name, number * hosts.count) }
                     item.member("running_vms", call.cloud.servers.count)
                     item.member("vcpus", 64 * hosts.count)
-                    item.member("memory_mb", 262_144 * hosts.count)
-                    item.member("local_gb", 4000 * hosts.count)
+                    item.member("vcpus_used", call.cloud.servers.count)
                 }
             }
         },
@@ -68,8 +74,16 @@ enum AdminEndpoints {
             try call.require("admin", "os-instance-usage-audit-log:list")
             return .json { writer in
                 writer.member("instance_usage_audit_logs") { log in
+                    let day = String(call.now.text.prefix(10))
+                    log.member("period_beginning", day + " 00:00:00")
+                    log.member("period_ending", day + " 23:59:59")
                     log.member("num_hosts", hosts.count)
                     log.member("num_hosts_done", 0)
+                    log.member("num_hosts_running", 0)
+                    log.member("num_hosts_not_run", hosts.count)
+                    log.member("hosts_not_run", strings: hosts)
+                    log.member("total_instances", 0)
+                    log.member("total_errors", 0)
                     log.member("overall_status", "0 of \(hosts.count) hosts done. 0 errors.")
                     log.member("log") { _ in }
                 }
@@ -166,6 +180,8 @@ enum GoneEndpoints {
         [
             "os-cells", "os-cloudpipe", "os-fixed-ips/{}", "os-floating-ip-dns", "os-floating-ips-bulk",
             "os-fping",
-            "os-networks", "os-security-group-default-rules", "os-agents", "servers/{}/consoles",
-        ].map { path in Endpoint("GET", path) { _ throws(NovaFault) in throw .gone } }
+            "os-security-group-default-rules", "os-agents", "servers/{}/consoles",
+        ].map { path in Endpoint("GET", path) { _ throws(NovaFault) in throw .gone } } + [
+            Endpoint("GET", "os-networks", until: 35) { _ throws(NovaFault) in throw .gone }
+        ]
 }

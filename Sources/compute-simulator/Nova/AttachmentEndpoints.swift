@@ -23,6 +23,7 @@ enum AttachmentEndpoints {
         Endpoint("POST", "servers/{}/os-interface") { call throws(NovaFault) in
             let body = call.body
             let asked = try call.object("interfaceAttachment")
+            try checkAttachment(asked)
             try call.require("member", "os-attach-interfaces:create")
             let server = try call.server()
             let usual = call.cloud.networks(of: call.project)
@@ -53,6 +54,19 @@ enum AttachmentEndpoints {
             return Response(202)
         },
     ]
+
+    private static func checkAttachment(_ asked: JSONValue) throws(NovaFault) {
+        for (name, value) in asked.members ?? [] {
+            guard ["net_id", "port_id", "fixed_ips", "tag"].contains(name) else {
+                throw .badRequest(
+                    "Invalid input for field/attribute interfaceAttachment. Value: \(asked.plainText). "
+                        + "Additional properties are not allowed ('\(name)' was unexpected)")
+            }
+            if name == "net_id" || name == "port_id", !Text.isUUID(value.string ?? "") {
+                throw Call.invalid(name, value, "is not a 'uuid'")
+            }
+        }
+    }
 
     private static func missingPort(_ call: Call) -> NovaFault {
         .notFound("Port id \(call.parameters[1]) could not be found.")

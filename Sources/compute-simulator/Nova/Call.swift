@@ -115,7 +115,7 @@ struct Call {
         _ items: [Item], limit: Int, missing: (String) -> NovaFault, key: (Item) -> String
     ) throws(NovaFault) -> (items: ArraySlice<Item>, isFull: Bool) {
         var start = 0
-        if let marker = queryValue("marker"), !marker.isEmpty {
+        if let marker = queryValue("marker") {
             guard let index = items.firstIndex(where: { key($0) == marker }) else { throw missing(marker) }
             start = index + 1
         }
@@ -144,7 +144,8 @@ struct Call {
     func text(_ name: String, of object: JSONValue, in parent: String) throws(NovaFault) -> String {
         guard let value = object[name] else {
             throw .badRequest(
-                "Invalid input for field/attribute \(parent). Value: \(object.plainText). '\(name)' is a required property"
+                "Invalid input for field/attribute \(parent). Value: \(object.plainText). '\(name)' is "
+                    + "a required property"
             )
         }
         guard let text = value.string else { throw Self.invalid(name, value, "is not of type 'string'") }

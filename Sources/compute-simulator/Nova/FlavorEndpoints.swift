@@ -105,8 +105,8 @@ enum FlavorEndpoints {
                         if isDetail { return write(&item, flavor, call) }
                         item.member("id", flavor.id)
                         item.member("name", flavor.name)
-                        if call.minor >= 55 { item.member("description", flavor.description) }
                         call.writeLinks(&item, "/flavors/" + flavor.id)
+                        if call.minor >= 55 { item.member("description", flavor.description) }
                     }
                 }
             }
@@ -130,10 +130,10 @@ enum FlavorEndpoints {
             writer.member("swap", flavor.swap == 0 ? "" : String(flavor.swap))
         }
         writer.member("OS-FLV-EXT-DATA:ephemeral", flavor.ephemeral)
-        writer.member("OS-FLV-DISABLED:disabled", flavor.isDisabled)
+        if call.minor < 102 { writer.member("OS-FLV-DISABLED:disabled", flavor.isDisabled) }
         writer.member("vcpus", flavor.vcpus)
         writer.member("os-flavor-access:is_public", flavor.isPublic)
-        writer.member("rxtx_factor", .number("1.0"))
+        if call.minor < 102 { writer.member("rxtx_factor", .number("1.0")) }
         call.writeLinks(&writer, "/flavors/" + flavor.id)
         if call.minor >= 55 { writer.member("description", flavor.description) }
         if call.minor >= 61 { writer.member("extra_specs", pairs: flavor.extraSpecs) }
@@ -147,7 +147,8 @@ enum FlavorEndpoints {
         for key in ["ram", "vcpus", "disk"] {
             guard let value = body[key] else {
                 throw .badRequest(
-                    "Invalid input for field/attribute flavor. Value: \(body.plainText). '\(key)' is a required property"
+                    "Invalid input for field/attribute flavor. Value: \(body.plainText). '\(key)' is a "
+                        + "required property"
                 )
             }
             guard let number = Int(value.plainText), number >= 0 else {

@@ -1,6 +1,7 @@
 /// The compute API: takes a request, gives the answer that a real Nova gives.
 ///
-/// - Shape: checks come in Nova's order: size, token, route, microversion, media type, body, project, query, policy,
+/// - Shape: checks come in Nova's order: size, token, route, microversion, media type, body, project, query,
+///   policy,
 ///   look-up.
 /// - Source: facts measured on a running Nova 34.
 struct Nova {
@@ -33,8 +34,15 @@ struct Nova {
         let id = cloud.ids.requestID()
         let isLegacy = path.segments[0] == "v2"
         if path.segments.count == 1 {
-            return finish(
-                VersionDocuments.one(base, isLegacy: isLegacy), minor: isLegacy ? nil : "2.1", requestID: id)
+            do {
+                _ = try isLegacy ? 1 : Self.minor(VersionChoice.resolve(request))
+                return finish(
+                    VersionDocuments.one(base, isLegacy: isLegacy), minor: isLegacy ? nil : "2.1",
+                    requestID: id)
+            } catch {
+                let version = VersionChoice.resolve(request)
+                return refuse(error, request, isLegacy: isLegacy, version: version, requestID: id)
+            }
         }
         let version = isLegacy ? VersionChoice.minor(1) : VersionChoice.resolve(request)
         do {
@@ -53,23 +61,11 @@ struct Nova {
         guard request.content.count <= Self.contentLimit else {
             throw .webob(413, "Request is too large. Larger than max_request_body_size (%s).")
         }
-        let texts = request.values("x-auth-token")
-        guard texts.count == 1, let token = cloud.validToken(texts[0], at: now) else { throw .unauthorized }
+        let token = try token(request, now: now)
         let base = LinkBase(request)
         guard let route = route(request.method, path) else { throw .noRoute }
         if route.isVersionDocument { return VersionDocuments.one(base, isLegacy: isLegacy) }
-        let minor: Int
-        switch version {
-        case .minor(let number): minor = number
-        case .outOfRange(let asked):
-            let newest = VersionChoice.newestMinor
-            throw .nova(
-                406,
-                "Version \(asked) is not supported by the API. Minimum is 2.1 and maximum is 2.\(newest).")
-        case .malformed(let asked):
-            throw .badRequest(
-                "API Version String \(asked) is of invalid format. Must be of format MajorNum.MinorNum.")
-        }
+        let minor = try Self.minor(version)
         let body = try Self.body(request)
         if let project = route.project, project != token.project {
             throw .badRequest(
@@ -91,6 +87,33 @@ struct Nova {
                 pathProject: route.project, parameters: parameters, query: query, body: body,
                 requestID: requestID,
                 now: now))
+    }
+
+    /// The one token of the request; a service token next to it must be a service's.
+    private func token(_ request: Request, now: Moment) throws(NovaFault) -> Token {
+        var texts = request.values("x-auth-token")
+        if texts.isEmpty { texts = request.values("x-storage-token") }
+        guard texts.count == 1, let token = cloud.validToken(texts[0], at: now) else { throw .unauthorized }
+        if let service = request.value("x-service-token") {
+            guard let roles = cloud.validToken(service, at: now)?.roles,
+                roles.contains("service") || roles.contains("admin")
+            else { throw .unauthorized }
+        }
+        return token
+    }
+
+    private static func minor(_ version: VersionChoice) throws(NovaFault) -> Int {
+        switch version {
+        case .minor(let number): return number
+        case .outOfRange(let asked):
+            let newest = VersionChoice.newestMinor
+            throw .nova(
+                406,
+                "Version \(asked) is not supported by the API. Minimum is 2.1 and maximum is 2.\(newest).")
+        case .malformed(let asked):
+            throw .badRequest(
+                "API Version String \(asked) is of invalid format. Must be of format MajorNum.MinorNum.")
+        }
     }
 
     // MARK: - Routes
@@ -125,7 +148,8 @@ struct Nova {
             return rest.count == 1 && Self.isProjectShaped(rest[0]) && method == "GET"
                 ? Route(project: rest[0], isVersionDocument: true) : nil
         }
-        // A first segment that only fits as a project is one; a resource is never made of hexadecimal digits alone.
+        // A first segment that only fits as a project is one; a resource is never made of hexadecimal digits
+        // alone.
         let project = rest.count > 1 && Self.isProjectShaped(rest[0]) ? rest[0] : nil
         let wanted = project == nil ? rest : Array(rest.dropFirst())
         var matches: [(Endpoint, [String])] = []
@@ -152,6 +176,10 @@ struct Nova {
         default: throw .nova(415, "Unsupported Content-Type")
         }
         guard !request.content.isEmpty else { return nil }
+        guard String(validating: request.content, as: UTF8.self) != nil else {
+            throw .nova(
+                500, "The server has either erred or is incapable of performing the requested operation.")
+        }
         guard let body = JSONParser.read(request.content) else { throw .badRequest("Malformed request body") }
         return body
     }
@@ -217,10 +245,12 @@ struct Nova {
                 ] + Self.idFields(requestID), content: content)
         case .webob(let status, let text):
             let page = NovaFault.webobContent(status, text, accept: request.value("accept"))
-            return Response(
-                status,
-                [("Content-Length", String(page.content.count)), ("Content-Type", page.type)]
-                    + Self.idFields(requestID), content: page.content)
+            var fields = [
+                (name: "Content-Length", value: String(page.content.count)),
+                (name: "Content-Type", value: page.type),
+            ]
+            if request.method == "HEAD" { fields.reverse() }
+            return Response(status, fields + Self.idFields(requestID), content: page.content)
         }
     }
 }

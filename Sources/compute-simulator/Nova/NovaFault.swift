@@ -1,6 +1,7 @@
 /// A refusal by Nova, in one of the forms that its layers give.
 ///
-/// - Source: facts measured on a running Nova: its own faults, keystonemiddleware's 401, and WebOb's pages for routes
+/// - Source: facts measured on a running Nova: its own faults, keystonemiddleware's 401, and WebOb's pages
+///   for routes
 ///   and sizes, which follow `Accept`.
 enum NovaFault: Error, Equatable {
     case nova(Int, String)

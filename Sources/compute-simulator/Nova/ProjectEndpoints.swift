@@ -5,7 +5,7 @@ enum ProjectEndpoints {
     // MARK: - Limits and quotas
 
     private static let accounts: [Endpoint] = [
-        Endpoint("GET", "limits", strictFrom: 57, query: ["tenant_id"]) { call throws(NovaFault) in
+        Endpoint("GET", "limits", strictFrom: 75, query: ["tenant_id"]) { call throws(NovaFault) in
             try limits(call)
         },
         Endpoint("GET", "os-quota-sets/{}", strictFrom: 75, query: ["user_id"]) { call throws(NovaFault) in
@@ -38,6 +38,7 @@ enum ProjectEndpoints {
             if project != call.project { try call.require("admin", "os-simple-tenant-usage:show") }
             return .json { writer in writer.member("tenant_usage") { usage(&$0, project, call) } }
         },
+        Endpoint("GET", "extensions/{}") { _ throws(NovaFault) in throw .notAtThisVersion },
         Endpoint("GET", "extensions") { _ throws(NovaFault) in
             .json { writer in
                 writer.list("extensions") { items in
@@ -239,6 +240,31 @@ enum ProjectEndpoints {
     // MARK: - Images (until 2.35)
 
     private static let images: [Endpoint] = [
+        Endpoint("GET", "os-tenant-networks", until: 35) { call throws(NovaFault) in
+            .json { writer in
+                writer.list("networks") { items in
+                    for network in call.cloud.networks(of: call.project) {
+                        items.object { item in
+                            item.member("id", network.id)
+                            item.member("cidr", "None")
+                            item.member("label", network.name)
+                        }
+                    }
+                }
+            }
+        },
+        Endpoint("GET", "os-security-groups", until: 35) { _ throws(NovaFault) in
+            .json { $0.list("security_groups") { _ in } }
+        },
+        Endpoint("GET", "os-floating-ips", until: 35) { _ throws(NovaFault) in
+            .json { $0.list("floating_ips") { _ in } }
+        },
+        Endpoint("GET", "os-volumes", until: 35) { _ throws(NovaFault) in
+            throw .nova(
+                500,
+                "Unexpected API Error. Please contact the administrator\n"
+                    + "<class 'keystoneauth1.exceptions.catalog.EndpointNotFound'>")
+        },
         Endpoint("GET", "images", until: 35) { call throws(NovaFault) in
             try listImages(call, isDetail: false)
         },

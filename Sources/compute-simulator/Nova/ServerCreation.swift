@@ -19,7 +19,13 @@ enum ServerCreation {
         let flavor = try chooseFlavor(body, call)
         let image = try chooseImage(body, call)
         let interfaces = try chooseNetworks(body, call)
+        if let zone = body["availability_zone"]?.string, zone.split(separator: ":").first != "nova" {
+            throw .badRequest("The requested availability zone is not available")
+        }
         let groups = (body["security_groups"]?.array ?? []).compactMap { $0["name"]?.string }
+        for group in groups where group != "default" && group != Ids.fixed("group default \(call.project)") {
+            throw .badRequest("Unable to find security_group with name or id '\(group)'")
+        }
         let count = max(1, Int(body["max_count"]?.plainText ?? body["min_count"]?.plainText ?? "1") ?? 1)
         guard count <= 100 else {
             throw .nova(
@@ -74,7 +80,13 @@ enum ServerCreation {
 
     private static func checkSchema(_ body: JSONValue, _ call: Call) throws(NovaFault) {
         let start = "Invalid input for field/attribute server. Value: \(body.pythonText). "
-        for (name, _) in body.members ?? [] where !known.contains(name) && !call.isLegacy {
+        let later: [String: Int] = [
+            "description": 19, "tags": 52, "trusted_image_certificates": 63, "host": 74,
+            "hypervisor_hostname": 74,
+            "hostname": 90,
+        ]
+        for (name, _) in body.members ?? []
+        where (!known.contains(name) || later[name, default: 0] > call.minor) && !call.isLegacy {
             throw .badRequest(start + "Additional properties are not allowed ('\(name)' was unexpected)")
         }
         guard let flavor = body["flavorRef"] else {
@@ -86,18 +98,40 @@ enum ServerCreation {
         if call.minor >= 37, body["networks"] == nil {
             throw .badRequest(start + "'networks' is a required property")
         }
-        if let metadata = body["metadata"], metadata.members == nil {
-            throw Call.invalid("metadata", metadata, "is not of type 'object'")
+        if let metadata = body["metadata"] {
+            guard let pairs = metadata.members else {
+                throw Call.invalid("metadata", metadata, "is not of type 'object'")
+            }
+            for (key, value) in pairs where value.string == nil {
+                throw Call.invalid(key, value, "is not of type 'string'")
+            }
         }
         if let text = body["name"]?.string, text.utf8.count > 255 {
             throw Call.invalid("name", .string(text), "is too long")
         }
+        for name in ["min_count", "max_count"] {
+            guard let value = body[name] else { continue }
+            guard let count = Int(value.plainText) else {
+                throw Call.invalid(name, value, "does not match '^[0-9]*$'")
+            }
+            guard count >= 1 else { throw Call.invalid(name, value, "is less than the minimum of 1") }
+        }
+        if let networks = body["networks"], networks.array == nil {
+            let mayBeWord = call.minor >= 37 && ["auto", "none"].contains(networks.string)
+            guard mayBeWord else { throw Call.invalid("networks", networks, "is not of type 'array'") }
+        }
+        if let image = body["imageRef"]?.string, !image.isEmpty, !Text.isUUID(lastPart(image)) {
+            throw Call.invalid("imageRef", .string(image), "is not valid under any of the given schemas")
+        }
+    }
+
+    private static func lastPart(_ link: String) -> String {
+        link.split(separator: "/").last.map(String.init) ?? link
     }
 
     private static func chooseFlavor(_ body: JSONValue, _ call: Call) throws(NovaFault) -> Flavor {
         // A reference may be a whole link; its last part counts.
-        let text = body["flavorRef"]?.plainText ?? ""
-        let id = text.split(separator: "/").last.map(String.init) ?? text
+        let id = lastPart(body["flavorRef"]?.plainText ?? "")
         do { return try call.flavor(id) } catch { throw .badRequest("Flavor \(id) could not be found.") }
     }
 
@@ -109,10 +143,9 @@ enum ServerCreation {
             guard !mappings.isEmpty else { throw .badRequest("Missing imageRef attribute") }
             return nil
         }
-        let id = text.split(separator: "/").last.map(String.init) ?? text
-        guard Text.isUUID(id) else { throw .badRequest("Invalid imageRef provided.") }
+        let id = lastPart(text)
         guard call.cloud.images.contains(where: { $0.id == id }) else {
-            throw .badRequest("Image \(id) could not be found.")
+            throw .badRequest("Can not find requested image")
         }
         return id
     }

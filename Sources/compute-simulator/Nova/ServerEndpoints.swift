@@ -1,10 +1,11 @@
 /// `/servers`: list, detail, show, create, update, delete.
 enum ServerEndpoints {
     static let all: [Endpoint] = [
-        Endpoint("GET", "servers", strictFrom: 75, query: ServerQuery.names) { call throws(NovaFault) in
+        Endpoint("GET", "servers", strictFrom: 75, query: ServerQuery.names, isLenient: true) {
+            call throws(NovaFault) in
             try list(call, isDetail: false)
         },
-        Endpoint("GET", "servers/detail", strictFrom: 75, query: ServerQuery.names) {
+        Endpoint("GET", "servers/detail", strictFrom: 75, query: ServerQuery.names, isLenient: true) {
             call throws(NovaFault) in
             try list(call, isDetail: true)
         },

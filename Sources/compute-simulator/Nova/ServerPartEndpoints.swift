@@ -174,7 +174,8 @@ enum ServerPartEndpoints {
         let limit = call.minor >= 58 ? try call.limit() : call.cloud.maximumPage
         let server = try call.server()
         let (page, isFull) = try call.page(
-            server.actions, limit: limit, missing: { .badRequest("marker [\($0)] not found") }, key: \.request
+            server.actions, limit: limit, missing: { _ in .badRequest("Marker None could not be found.") },
+            key: \.request
         )
         return .json { writer in
             writer.list("instanceActions") { items in
@@ -204,6 +205,10 @@ enum ServerPartEndpoints {
     // MARK: - Small documents
 
     private static let documents: [Endpoint] = [
+        Endpoint("GET", "servers/{}/shares", since: 97) { call throws(NovaFault) in
+            _ = try call.server()
+            return .json { $0.list("shares") { _ in } }
+        },
         Endpoint("GET", "servers/{}/os-security-groups") { call throws(NovaFault) in
             let server = try call.server()
             return .json { writer in

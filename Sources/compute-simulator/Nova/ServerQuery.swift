@@ -31,8 +31,7 @@ struct ServerQuery {
     ]
     private static let ignoredSortKeys = [
         "architecture", "cell_name", "cleaned", "default_ephemeral_device", "default_swap_device", "deleted",
-        "deleted_at", "disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "info_cache",
-        "internal_id",
+        "deleted_at", "disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "key_data",
         "launched_on", "locked", "memory_mb", "os_type", "reservation_id", "root_gb", "shutdown_terminate",
         "user_data", "vcpus", "vm_mode",
     ]
@@ -110,7 +109,8 @@ struct ServerQuery {
         case "0", "f", "false", "off", "n", "no": return false
         default:
             throw .badRequest(
-                "Unrecognized value '\(value)', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', 'off', "
+                "Unrecognized value '\(value)', acceptable values are: '0', '1', 'f', 'false', 'n', "
+                    + "'no', 'off', "
                     + "'on', 't', 'true', 'y', 'yes'")
         }
     }

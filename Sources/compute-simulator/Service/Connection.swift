@@ -17,9 +17,11 @@ enum Listener: Int, CaseIterable {
 
 /// One accepted connection and the request it is busy with.
 ///
-/// - Shape: passive state, moved by `Service` alone. One request at a time: the next one in `input` waits until the
+/// - Shape: passive state, moved by `Service` alone. One request at a time: the next one in `input` waits
+///   until the
 ///   answer is sent, so answers stay in order and a client that does not read is not read from.
-/// - Limits: `inputLimit` bytes of input, `contentLimit` bytes of content kept (all of it is counted and digested).
+/// - Limits: `inputLimit` bytes of input, `contentLimit` bytes of content kept (all of it is counted and
+///   digested).
 final class Connection {
     enum Stage {
         /// Waits for a head, or for the rest of one.

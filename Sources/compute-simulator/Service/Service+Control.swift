@@ -93,7 +93,8 @@ extension Service {
         return .json { $0.member("ended", count) }
     }
 
-    /// `POST /projects`: `{"tokens": ["TOKEN:PROJECT:ROLE", ...], "servers": n}`; a new project gets n servers.
+    /// `POST /projects`: `{"tokens": ["TOKEN:PROJECT:ROLE", ...], "servers": n}`; a new project gets n
+    /// servers.
     private func addProject(_ request: Request, now: Moment) -> Response {
         let body = JSONParser.read(request.content)
         guard let tokens = body?["tokens"]?.array?.compactMap(\.string), !tokens.isEmpty else {

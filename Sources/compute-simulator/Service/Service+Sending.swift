@@ -10,7 +10,11 @@ extension Service {
         let entry = connection.entry
         let request = Request(entry.method, entry.target, entry.fields, content: connection.content)
         let facts = Delivery.ExchangeFacts(
-            method: entry.method, accept: request.value("accept"), keepsAlive: connection.keepsAlive)
+            method: entry.method, accept: request.value("accept"), keepsAlive: connection.keepsAlive,
+            requestID: connection.rule == nil ? "" : cloud.ids.requestID())
+        if let rule = connection.rule, rule.replacesAnswer {
+            return Delivery(Response(rule.status), facts, spoiledBy: rule, identityURL: nova.identityURL)
+        }
         let now = Self.now()
         let response: Response
         switch connection.listener {
@@ -165,19 +169,22 @@ struct StreamRequest {
             ]
         case .download(let count):
             response = Response(200, [("Content-Type", "application/octet-stream")])
-            if isChunked {
+            if isChunked, entry.version == "HTTP/1.1" {
                 response.fields += [("Transfer-Encoding", "chunked"), ("Trailer", "X-Simulator-Bytes")]
             } else {
                 response.fields.append(("Content-Length", String(count)))
             }
-            if facts.method != "HEAD" { stream = PatternStream(byteCount: count, isChunked: isChunked) }
+            if facts.method != "HEAD" {
+                stream = PatternStream(byteCount: count, isChunked: isChunked && entry.version == "HTTP/1.1")
+            }
         }
         guard let rule else {
             var delivery = Delivery(response, facts)
             delivery.stream = stream
             return delivery
         }
-        // A cut or a pace counts over head and content alike, so as much of the content as it needs is made now.
+        // A cut or a pace counts over head and content alike, so as much of the content as it needs is made
+        // now.
         if rule.action == .cutAt || rule.action == .reset, var piece = stream {
             while response.content.count < rule.at, let more = piece.next() { response.content += more }
         }

@@ -5,8 +5,10 @@ import Loop
 
 /// The simulator's one loop: listeners, connections and their deadlines.
 ///
-/// - Shape: everything runs on `loop.queue`; level-triggered readiness, at most 64 accepts and 16 reads a turn.
-/// - Limits: `connectionLimit` connections; more are closed at once. An idle one is closed after `idleSeconds`.
+/// - Shape: everything runs on `loop.queue`; level-triggered readiness, at most 64 accepts and 16 reads a
+///   turn.
+/// - Limits: `connectionLimit` connections; more are closed at once. An idle one is closed after
+///   `idleSeconds`.
 final class Service {
     struct Settings {
         var nova = SocketAddress.loopback(port: 18_774)

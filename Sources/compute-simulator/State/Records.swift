@@ -37,11 +37,10 @@ struct Token {
 
     var isAdmin: Bool { roles.contains("admin") }
 
-    /// The roles with those that they imply: admin, manager, member, reader.
+    /// The roles with those that they imply: admin, member, reader.
     static func implied(_ roles: [String]) -> [String] {
         var all = roles
-        if all.contains("admin"), !all.contains("manager") { all.append("manager") }
-        if all.contains("manager"), !all.contains("member") { all.append("member") }
+        if all.contains("admin") || all.contains("manager"), !all.contains("member") { all.append("member") }
         if all.contains("member"), !all.contains("reader") { all.append("reader") }
         return all
     }

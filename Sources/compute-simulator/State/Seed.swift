@@ -1,6 +1,7 @@
 /// What a fresh simulator holds.
 ///
-/// - Shape: ids depend on names alone, so that a token, a project or a seeded server keeps its id over restarts.
+/// - Shape: ids depend on names alone, so that a token, a project or a seeded server keeps its id over
+///   restarts.
 enum Seed {
     static let demoProject = "6f70656e737461636b20342065766572"
     static let otherProject = "b322a85578de48beba0f92acce57869b"
@@ -8,7 +9,8 @@ enum Seed {
     /// Fixed tokens outlive every run.
     static let farEnd = Moment(reading: "2099-12-31T23:59:59Z") ?? Moment(seconds: 4_102_444_799)
 
-    /// A cloud with the demo project (with `serverCount` servers), a second project, users, flavors and images.
+    /// A cloud with the demo project (with `serverCount` servers), a second project, users, flavors and
+    /// images.
     static func cloud(serverCount: Int, transitionSeconds: Double, now: Moment) -> Cloud {
         let cloud = Cloud(transitionSeconds: transitionSeconds)
         for (id, name) in [
@@ -21,13 +23,13 @@ enum Seed {
         addUser(cloud, "other", roles: [otherProject: ["member"]])
         addUser(cloud, "nova", roles: [compactID("project service"): ["admin", "service"]])
         addToken(
-            cloud, "demo", user: compactID("user demo"), project: demoProject, roles: ["member"], now: now)
+            cloud, "demo", user: userID("demo"), project: demoProject, roles: ["member"], now: now)
         addToken(
-            cloud, "demo-admin", user: compactID("user admin"), project: demoProject, roles: ["admin"],
+            cloud, "demo-admin", user: userID("admin"), project: demoProject, roles: ["admin"],
             now: now)
         addToken(
-            cloud, "other", user: compactID("user other"), project: otherProject, roles: ["member"], now: now)
-        cloud.users[compactID("user demo")]?.credentials = [
+            cloud, "other", user: userID("other"), project: otherProject, roles: ["member"], now: now)
+        cloud.users[userID("demo")]?.credentials = [
             ApplicationCredential(id: "demo-credential", name: "demo", secret: "secret", project: demoProject)
         ]
         addCatalog(cloud)
@@ -39,8 +41,18 @@ enum Seed {
     /// 128 bits of `name` in 32 hexadecimal digits, the form of project and user ids.
     static func compactID(_ name: String) -> String { Ids.fixed(name).filter { $0 != "-" } }
 
+    /// The id of a user; those of the three demo users are the ones that the example settings name.
+    static func userID(_ name: String) -> String {
+        switch name {
+        case "demo": "0ca8f6a31d5a4e52a5d3a3e8f9a1c001"
+        case "admin": "0ca8f6a31d5a4e52a5d3a3e8f9a1c002"
+        case "other": "0ca8f6a31d5a4e52a5d3a3e8f9a1c003"
+        default: compactID("user " + name)
+        }
+    }
+
     static func addUser(_ cloud: Cloud, _ name: String, roles: [String: [String]]) {
-        let id = compactID("user " + name)
+        let id = userID(name)
         cloud.users[id] = User(id: id, name: name, password: "secret", roles: roles)
     }
 
@@ -52,7 +64,8 @@ enum Seed {
             methods: ["password"], auditID: String(compactID("audit " + text).prefix(22)))
     }
 
-    /// A token given as `TOKEN:PROJECT:ROLE[,ROLE...]`; the project is made when it is not known, by id or name.
+    /// A token given as `TOKEN:PROJECT:ROLE[,ROLE...]`; the project is made when it is not known, by id or
+    /// name.
     ///
     /// - Errors: false when the text has another shape or names something empty.
     static func addToken(_ cloud: Cloud, specification: String, serverCount: Int, now: Moment) -> Bool {
@@ -65,7 +78,7 @@ enum Seed {
             cloud.projects[id] = Project(id: id, name: parts[1])
             addServers(cloud, project: id, count: serverCount, now: now)
         }
-        let user = compactID("user " + parts[0])
+        let user = userID(parts[0])
         if cloud.users[user] == nil { addUser(cloud, parts[0], roles: [id: roles]) }
         addToken(cloud, parts[0], user: user, project: id, roles: roles, now: now)
         return true
@@ -107,7 +120,7 @@ enum Seed {
         let start = Moment(reading: "2024-01-01T00:00:00Z") ?? now
         let label = cloud.projects[project]?.name ?? project
         let owner =
-            cloud.users.values.filter { $0.roles[project] != nil }.map(\.id).min() ?? compactID("user demo")
+            cloud.users.values.filter { $0.roles[project] != nil }.map(\.id).min() ?? userID("demo")
         var seeded: [Server] = []
         seeded.reserveCapacity(count)
         for index in 0..<count {

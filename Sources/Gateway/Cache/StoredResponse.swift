@@ -1,0 +1,138 @@
+internal import Bytes
+internal import COpenSSL
+internal import HTTP
+internal import Synchronization
+
+/// Bytes that never change once made, shared by both loops and freed by the last reader.
+final class Content: @unchecked Sendable {
+    // Unchecked: the pointer is written in `init` alone and freed in `deinit` alone.
+    private let base: UnsafeMutablePointer<UInt8>
+    let count: Int
+
+    init(_ bytes: ByteView) {
+        base = .allocate(capacity: max(1, bytes.count))
+        count = bytes.count
+        if let source = bytes.baseAddress { base.update(from: source, count: bytes.count) }
+    }
+
+    deinit { base.deallocate() }
+
+    /// Lends the bytes; valid while the object is held.
+    var bytes: ByteView { ByteView(start: base, count: count) }
+}
+
+/// A content with its strong validator and its coded forms, each made once.
+///
+/// - Shape: `tag` is the entity tag with its quotes, from SHA-256 of the identity form; a coded form's tag has the
+///   coding's name before the closing quote, since a strong tag names one sequence of bytes (RFC 9110 §8.8.3).
+final class Representation: Sendable {
+    /// Contents under this size are not worth a coding: the saved packet is none.
+    static let codingThreshold = 1_024
+    /// Above this size the coding is made beside the loop (more than 1 ms of work); until then identity is sent.
+    static let inlineCodingThreshold = 48 * 1_024
+
+    private enum Form: Sendable {
+        case absent, beingMade, refused
+        case made(Content)
+    }
+
+    let content: Content
+    let tag: Content
+    private let forms: Mutex<(gzip: Form, deflate: Form)>
+
+    /// Takes the bytes in; a representation of the same bytes gives its content and its coded forms on.
+    init(_ bytes: ByteView, reusing old: Representation?) {
+        tag = Self.tag(of: bytes)
+        if let old, old.tag.bytes.equals(tag.bytes) {
+            content = old.content
+            let known = old.forms.withLock { $0 }
+            forms = Mutex((Self.settled(known.gzip), Self.settled(known.deflate)))
+        } else {
+            content = Content(bytes)
+            forms = Mutex((.absent, .absent))
+        }
+    }
+
+    /// A form that is being made goes to its own representation only.
+    private static func settled(_ form: Form) -> Form {
+        if case .beingMade = form { return .absent }
+        return form
+    }
+
+    /// The content in `coding` if it exists or can be made at once; otherwise nil, and it is being made.
+    func form(_ coding: ContentCoding) -> Content? {
+        guard coding != .identity else { return content }
+        guard content.count >= Self.codingThreshold else { return nil }
+        let found: Form = forms.withLock { forms in
+            let current = coding == .gzip ? forms.gzip : forms.deflate
+            if case .absent = current {
+                if coding == .gzip { forms.gzip = .beingMade } else { forms.deflate = .beingMade }
+            }
+            return current
+        }
+        switch found {
+        case .made(let coded): return coded
+        case .beingMade, .refused: return nil
+        case .absent:
+            if content.count <= Self.inlineCodingThreshold { return make(coding) }
+            SideQueue.run { [self] in _ = make(coding) }
+            return nil
+        }
+    }
+
+    private func make(_ coding: ContentCoding) -> Content? {
+        let coded = ContentCoder.encode(content.bytes, as: coding, level: 5)
+            .flatMap { $0.count < content.count ? $0.withUnsafeBufferPointer { Content($0) } : nil }
+        forms.withLock { forms in
+            let form = coded.map { Form.made($0) } ?? .refused
+            if coding == .gzip { forms.gzip = form } else { forms.deflate = form }
+        }
+        return coded
+    }
+
+    private static func tag(of bytes: ByteView) -> Content {
+        var digest: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        let made = withUnsafeMutableBytes(of: &digest) {
+            COpenSSL_sha256(bytes.baseAddress, bytes.count, $0.bindMemory(to: UInt8.self).baseAddress)
+        }
+        precondition(made == 1, "SHA-256 is part of every OpenSSL")
+        var text = Buffer(capacity: 40)
+        text.append(0x22)
+        // 128 bits of the digest are enough to tell apart what one resource ever held.
+        text.appendHexadecimal(digest.0.bigEndian, width: 16)
+        text.appendHexadecimal(digest.1.bigEndian, width: 16)
+        text.append(0x22)
+        return Content(text.readable)
+    }
+}
+
+/// A response of the upstream as the list cache keeps it (RFC 9111 §3).
+///
+/// - Shape: `fields` are the end-to-end field lines ready to send, each with CRLF, without those this house writes itself
+///   (framing, Date, request ids, Via, validators, Age). Times are monotonic nanoseconds.
+final class StoredResponse: Sendable {
+    let status: Int
+    let fields: Content
+    let representation: Representation
+    /// When the request that brought it was sent: ages count from there, the careful side (RFC 9111 §4.2.3).
+    let requestedAt: UInt64
+    let freshUntil: UInt64
+    let staleUntil: UInt64
+    let errorUntil: UInt64
+
+    init(
+        status: Int, fields: Content, representation: Representation, requestedAt: UInt64, freshUntil: UInt64,
+        staleUntil: UInt64, errorUntil: UInt64
+    ) {
+        self.status = status
+        self.fields = fields
+        self.representation = representation
+        self.requestedAt = requestedAt
+        self.freshUntil = freshUntil
+        self.staleUntil = staleUntil
+        self.errorUntil = errorUntil
+    }
+
+    /// Bytes it is charged with in the cache: content, fields and a flat share for coded forms and book-keeping.
+    var byteCount: Int { representation.content.count + representation.content.count / 4 + fields.count + 512 }
+}

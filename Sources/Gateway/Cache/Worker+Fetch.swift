@@ -1,0 +1,187 @@
+internal import Bytes
+internal import HTTP
+internal import OpenStack
+
+extension Worker {
+    /// Begins the fetch that `key` describes, with a copy of the leading request; its exchange has no client.
+    func startFetch(_ leader: ExchangePointer, _ hash: UInt64) {
+        let fetch = Fetch(
+            key: key.readable, hash: hash, requestHead: leader.pointee.headBytes, startedAt: now)
+        let fieldCapacity = configuration.limits.fieldCount
+        guard let handle = exchanges.take(make: { Exchange(fieldCapacity: fieldCapacity) }),
+            let exchange = exchanges.find(handle)
+        else { return completeFetch(fetch, .forwardYourself, stored: nil) }
+        let house = configuration(of: leader)
+        exchange.pointee.handle = handle
+        exchange.pointee.configuration = leader.pointee.configuration
+        house.exchangeCount += 1
+        exchange.pointee.fetch = fetch
+        exchange.pointee.headBase = fetch.requestHead.bytes.baseAddress
+        // The copy is read anew: it was accepted once under the same limits.
+        guard exchange.pointee.reader.read(fetch.requestHead.bytes, into: &exchange.pointee.head, limits: house.limits)
+            == .complete
+        else {
+            releaseExchange(exchange)
+            return completeFetch(fetch, .forwardYourself, stored: nil)
+        }
+        exchange.pointee.requestID.renew(&random, scratch: &scratch)
+        exchange.pointee.startedAt = now
+        exchange.pointee.api = leader.pointee.api
+        exchange.pointee.route = leader.pointee.route
+        exchange.pointee.operation = leader.pointee.operation
+        exchange.pointee.identity = leader.pointee.identity
+        exchange.pointee.microversion = leader.pointee.microversion
+        exchange.pointee.peerIsTrusted = leader.pointee.peerIsTrusted
+        exchange.pointee.fetchPeer = downstreams.find(leader.pointee.downstream).map { $0.pointee.peer }
+        exchange.pointee.stage = .forward
+        exchange.pointee.wait = .connection
+        counters.fetches += 1
+        resume(handle)
+    }
+
+    /// Receives a list for the store: fields and content are kept, up to the cache's limit for one.
+    func receiveFetch(_ exchange: ExchangePointer, _ connection: UpstreamPointer) -> Verdict {
+        guard let fetch = exchange.pointee.fetch, let cache = shared.cache else { return .finish }
+        if !fetch.headTaken {
+            fetch.headTaken = true
+            takeFields(fetch, exchange, connection)
+            connection.pointee.input.consume(connection.pointee.head.byteCount)
+        }
+        while true {
+            let piece = connection.pointee.content.next(connection.pointee.input.readable, limit: Int.max)
+            switch piece {
+            case .bytes(let bytes, _):
+                guard fetch.collect(bytes, maxByteCount: cache.maxObjectByteCount) else {
+                    abandonUpstream(exchange)
+                    finishFetch(exchange, .forwardYourself)
+                    return .finish
+                }
+            case .skipped: break
+            case .refused:
+                exchange.pointee.failure = .responseIncomplete
+                abandonUpstream(exchange)
+                return failUpstream(exchange)
+            case .ended:
+                connection.pointee.input.consume(connection.pointee.content.consume(piece))
+                return endFetch(exchange, fetch, connection)
+            case .needMore:
+                if connection.pointee.peerEnded {
+                    guard connection.pointee.content.framing == .untilClose else {
+                        exchange.pointee.failure = .responseIncomplete
+                        abandonUpstream(exchange)
+                        return failUpstream(exchange)
+                    }
+                    connection.pointee.content.isEnded = true
+                    return endFetch(exchange, fetch, connection)
+                }
+                return .wait(.responseContent)
+            }
+            connection.pointee.input.consume(connection.pointee.content.consume(piece))
+        }
+    }
+
+    /// Keeps the end-to-end fields of the answer, without those that each use of it writes anew.
+    private func takeFields(_ fetch: Fetch, _ exchange: ExchangePointer, _ connection: UpstreamPointer) {
+        let bytes = connection.pointee.input.readable.view(0, connection.pointee.head.byteCount)
+        exchange.pointee.errorHead = Content(bytes)
+        fetch.fields.enlarge(to: bytes.count + 64)
+        let control = CacheControl(reading: connection.pointee.head.fields, bytes)
+        fetch.forbidsStoring =
+            control.noStore || control.isPrivate || connection.pointee.head.fields.count(of: .setCookie) > 0
+            || varyIsUnbounded(connection, bytes)
+        for index in 0..<connection.pointee.head.fields.count {
+            let line = connection.pointee.head.fields[index]
+            switch line.known {
+            case .contentLength, .date, .age, .etag, .cacheStatus, .xComputeRequestID, .xOpenStackRequestID,
+                .xGatehouseRequestID:
+                continue
+            default: break
+            }
+            if line.known.isHopByHop { continue }
+            fetch.fields.appendField(bytes.view(line.name), bytes.view(line.value))
+        }
+    }
+
+    /// `Vary: *`, or a coding chosen although none was asked for: no key can stand for such an answer.
+    private func varyIsUnbounded(_ connection: UpstreamPointer, _ bytes: ByteView) -> Bool {
+        if connection.pointee.head.fields.count(of: .contentEncoding) > 0 { return true }
+        for index in 0..<connection.pointee.head.fields.count {
+            let line = connection.pointee.head.fields[index]
+            if line.known == .vary, FieldList.contains("*", in: bytes.view(line.value)) { return true }
+        }
+        return false
+    }
+
+    private func endFetch(_ exchange: ExchangePointer, _ fetch: Fetch, _ connection: UpstreamPointer) -> Verdict {
+        let status = exchange.pointee.status
+        guard status == 200 || status >= 400, status != 401, status != 403 else {
+            releaseUpstream(exchange)
+            finishFetch(exchange, .forwardYourself)
+            return .finish
+        }
+        if status >= 400 { replaceByFault(exchange, fetch, connection) }
+        releaseUpstream(exchange)
+        guard let lists = configuration(of: exchange).lists else {
+            finishFetch(exchange, .forwardYourself)
+            return .finish
+        }
+        if status == 200, fetch.forbidsStoring {
+            finishFetch(exchange, .forwardYourself)
+            return .finish
+        }
+        // Lifetimes count from the answer: a slow Nova must not make its lists stale at birth.
+        let fresh = now + lists.fresh
+        let old = shared.cache?.find(fetch.key.bytes, hash: fetch.hash, now: now).stored
+        let representation = Representation(fetch.collected.readable, reusing: old?.representation)
+        let stored = StoredResponse(
+            status: status, fields: Content(fetch.fields.readable), representation: representation,
+            requestedAt: exchange.pointee.forwardedAt, freshUntil: fresh,
+            staleUntil: fresh + lists.stale, errorUntil: fresh + lists.error)
+        finishFetch(exchange, .response(stored))
+        return .finish
+    }
+
+    /// An error answer to a fetch, in Nova's form, as every error of an upstream.
+    private func replaceByFault(_ exchange: ExchangePointer, _ fetch: Fetch, _ connection: UpstreamPointer) {
+        guard let head = exchange.pointee.errorHead else { return }
+        swap(&exchange.pointee.errorContent, &fetch.collected)
+        faultContent.removeAll()
+        let outcome = normalizeError(exchange, connection, head.bytes, into: &faultContent)
+        swap(&exchange.pointee.errorContent, &fetch.collected)
+        guard outcome == .replaced else { return }
+        fetch.collected.removeAll()
+        _ = fetch.collect(faultContent.readable, maxByteCount: faultContent.count)
+        fetch.replaceContentType()
+    }
+
+    /// Ends a fetch: stores what may be stored and answers those who wait.
+    func finishFetch(_ exchange: ExchangePointer, _ outcome: FetchOutcome) {
+        guard let fetch = exchange.pointee.fetch, !fetch.isComplete else { return }
+        fetch.isComplete = true
+        var stored: StoredResponse?
+        if case .response(let response) = outcome, response.status == 200 { stored = response }
+        completeFetch(fetch, outcome, stored: stored)
+    }
+
+    private func completeFetch(_ fetch: Fetch, _ outcome: FetchOutcome, stored: StoredResponse?) {
+        guard let cache = shared.cache else { return }
+        var passUntil: UInt64 = 0
+        // What cannot be shared shall not make equal requests wait for each other, for a second.
+        if case .forwardYourself = outcome { passUntil = now + 1_000_000_000 }
+        let waiters = cache.complete(fetch.key.bytes, hash: fetch.hash, stored: stored, passUntil: passUntil)
+        for waiter in waiters {
+            if waiter.worker == index {
+                fetchEnded(waiter.exchange, outcome)
+            } else {
+                shared.workers[waiter.worker].mail { $0.fetchEnded(waiter.exchange, outcome) }
+            }
+        }
+    }
+
+    /// Hands a fetch's outcome to an exchange of this worker that waits for it.
+    func fetchEnded(_ handle: Handle, _ outcome: FetchOutcome) {
+        guard let exchange = exchanges.find(handle), exchange.pointee.wait == .fetch else { return }
+        exchange.pointee.fetchOutcome = outcome
+        resume(handle)
+    }
+}

@@ -1,0 +1,101 @@
+internal import Bytes
+internal import HTTP
+internal import Loop
+internal import OpenStack
+
+extension Worker {
+    /// Appends one JSON line for an exchange; a full buffer drops the line and counts it.
+    ///
+    /// - Shape: members in a fixed order, durations in microseconds, the token never among them; the target is cut at
+    ///   2 KiB. Bytes outside printable ASCII are escaped one by one, so that the line is always valid JSON.
+    func writeAccessLine(_ exchange: ExchangePointer, microseconds: UInt64) {
+        guard let accessLog else { return }
+        let bytes = exchange.pointee.headBytes
+        line.removeAll()
+        line.append("{\"time\":\"")
+        line.append(timeText.readable)
+        let milliseconds = wallNanoseconds / 1_000_000
+        line.append(UInt8(0x30 + milliseconds / 100))
+        line.append(UInt8(0x30 + milliseconds / 10 % 10))
+        line.append(UInt8(0x30 + milliseconds % 10))
+        line.append("Z\",\"request_id\":\"")
+        exchange.pointee.requestID.append(to: &line)
+        if let range = exchange.pointee.head.fields.find(.xOpenStackRequestID), RequestID.isValid(bytes.view(range)) {
+            line.append("\",\"global_request_id\":\"")
+            line.append(bytes.view(range))
+        }
+        line.append("\",\"client\":\"")
+        if let connection = downstreams.find(exchange.pointee.downstream) {
+            connection.pointee.peer.append(to: &line)
+        }
+        line.append("\"")
+        if let identity = exchange.pointee.identity {
+            identity._withUnsafeGuaranteedRef { identity in
+                line.append(",\"project\":\"")
+                identity.withProjectID { appendEscaped($0) }
+                line.append("\",\"user\":\"")
+                identity.withUserID { appendEscaped($0) }
+                line.append("\"")
+            }
+        }
+        if let operation = operation(of: exchange) {
+            line.append(",\"operation\":\"")
+            line.append(operation.idBytes)
+            line.append("\"")
+        }
+        if exchange.pointee.head.byteCount > 0 {
+            line.append(",\"method\":\"")
+            appendEscaped(bytes.view(exchange.pointee.head.methodName))
+            line.append("\",\"target\":\"")
+            let target = bytes.view(exchange.pointee.head.target.whole)
+            appendEscaped(target.view(0, min(2_048, target.count)))
+            line.append("\"")
+        }
+        line.append(",\"status\":")
+        line.appendDecimal(exchange.pointee.status)
+        line.append(",\"request_bytes\":")
+        line.appendDecimal(exchange.pointee.requestContentByteCount)
+        line.append(",\"response_bytes\":")
+        line.appendDecimal(exchange.pointee.responseByteCount)
+        if exchange.pointee.cacheVerdict != .none {
+            line.append(",\"cache\":\"")
+            line.append(exchange.pointee.cacheVerdict.name)
+            line.append(exchange.pointee.isCollapsed ? "\",\"collapsed\":true" : "\"")
+        }
+        if exchange.pointee.failure != .none {
+            line.append(",\"error\":\"")
+            line.append(exchange.pointee.failure.error)
+            line.append("\"")
+        }
+        if let endpoint = exchange.pointee.endpoint {
+            line.append(",\"upstream\":\"")
+            endpoint._withUnsafeGuaranteedRef { appendEscaped($0.url.bytes) }
+            line.append("\"")
+        }
+        line.append(",\"microseconds\":{\"total\":")
+        line.appendDecimal(microseconds)
+        if exchange.pointee.forwardedAt > 0 {
+            line.append(",\"before_forward\":")
+            line.appendDecimal((exchange.pointee.forwardedAt &- exchange.pointee.startedAt) / 1_000)
+            if exchange.pointee.responseHeadAt > 0 {
+                line.append(",\"upstream_head\":")
+                line.appendDecimal((exchange.pointee.responseHeadAt &- exchange.pointee.forwardedAt) / 1_000)
+                line.append(",\"deliver\":")
+                line.appendDecimal((now &- exchange.pointee.responseHeadAt) / 1_000)
+            }
+        }
+        line.append("}}\n")
+        if line.hasOverflowed || !accessLog.append(line.readable) { counters.accessLinesDropped += 1 }
+    }
+
+    private func appendEscaped(_ bytes: ByteView) {
+        for byte in bytes {
+            if byte >= 0x20, byte < 0x7F, byte != 0x22, byte != 0x5C {
+                line.append(byte)
+            } else {
+                line.append("\\u00")
+                line.appendHexadecimal(UInt64(byte), width: 2)
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+internal import Bytes
+internal import HTTP
+internal import Loop
+internal import OpenStack
+
+/// The settings compiled for one worker: nothing in it is shared with another loop, so no reference count is either.
+///
+/// A reload makes a new one; the old one lives until its last exchange and connection have ended.
+final class Configuration {
+    struct API {
+        let table: OperationTable
+        let upstream: UpstreamPool
+        /// Index of its first operation among those of all APIs, for counters.
+        let firstOperation: Int
+    }
+
+    let settings: Settings
+    let apis: [API]
+    let tokens: TokenTable?
+    let limits: HeadLimits
+    let trustedProxies: [AddressBlock]
+    let headNanoseconds: UInt64
+    let contentProgressNanoseconds: UInt64
+    let idleNanoseconds: UInt64
+    /// Nanoseconds a list is fresh, stale while renewed, stale on error; nil while the cache is off.
+    let lists: (fresh: UInt64, stale: UInt64, error: UInt64)?
+    /// The pseudonym of this proxy, and the whole Via line with it.
+    let via: Content
+    let viaLine: Content
+    let authenticateURI: Content
+    let operationCount: Int
+    /// Exchanges that began under it and are not over.
+    var exchangeCount = 0
+
+    init(_ settings: Settings, definitions: [Definition]) throws {
+        self.settings = settings
+        var compiled: [API] = []
+        var operationCount = 0
+        for (api, definition) in zip(settings.apis, definitions) {
+            let endpoints = api.upstream.endpoints.map { endpoint in
+                Endpoint(url: endpoint.url, addresses: definition.addresses[endpoint] ?? [])
+            }
+            let table = try OperationTable.load(text: definition.text, file: api.definition)
+            compiled.append(
+                API(table: table, upstream: UpstreamPool(api.upstream, endpoints: endpoints), firstOperation: operationCount))
+            operationCount += table.operations.count
+        }
+        apis = compiled
+        self.operationCount = operationCount
+        switch settings.identity.provider {
+        case .static: tokens = TokenTable(settings.identity.staticTokens, adminRoles: settings.identity.adminRoles)
+        case .none: tokens = nil
+        }
+        limits = HeadLimits(
+            headByteCount: settings.http.maxHeadByteCount, targetByteCount: settings.http.maxTargetByteCount,
+            fieldCount: settings.http.maxFieldCount)
+        trustedProxies = settings.http.trustedProxies
+        headNanoseconds = settings.http.headTimeout.nanoseconds
+        contentProgressNanoseconds = settings.http.contentProgressTimeout.nanoseconds
+        idleNanoseconds = settings.http.idleTimeout.nanoseconds
+        lists = settings.cache.map {
+            (
+                $0.lists.fresh.nanoseconds, $0.lists.staleWhileRevalidate.nanoseconds,
+                $0.lists.staleIfError.nanoseconds
+            )
+        }
+        via = Content(text: settings.http.via)
+        viaLine = Content(text: "Via: 1.1 \(settings.http.via)\r\n")
+        authenticateURI = Content(text: settings.apis.first?.upstream.endpoints.first?.url ?? "")
+    }
+
+    /// What reading the settings brought from outside: a definition's text and its endpoints' addresses.
+    struct Definition: Sendable {
+        let text: String
+        let addresses: [Settings.Endpoint: [SocketAddress]]
+    }
+}
+
+extension Content {
+    convenience init(text: String) {
+        var text = text
+        let copied = text.withUTF8 { Content($0) }
+        self.init(copied.bytes)
+    }
+}

@@ -1,0 +1,198 @@
+internal import Bytes
+internal import Dispatch
+internal import Foundation
+internal import Loop
+internal import Logging
+
+/// A running gateway: its workers, its listeners, its signals.
+public final class Service: @unchecked Sendable {
+    // Unchecked: after `start`, everything mutable is touched on `control` alone.
+    private let file: String
+    private let log = Logger(label: "gatehouse.service")
+    private let control = DispatchQueue(label: "gatehouse.control")
+    private let over = DispatchSemaphore(value: 0)
+    private var settings: Settings
+    private var shared: Shared!
+    private var signals: [SignalSource] = []
+    private var accessLog: AppendFile?
+    /// The listeners as the settings name them, with the addresses they got.
+    private var bound: [SocketAddress: SocketAddress] = [:]
+    private var isDraining = false
+
+    private init(settings: Settings, file: String) {
+        self.settings = settings
+        self.file = file
+    }
+
+    /// Serves until a signal ends it; returns when everything in flight is finished or cut off.
+    ///
+    /// - Errors: `ServiceError` when an address cannot be bound, a name not resolved, a definition or log not opened.
+    public static func run(settings: Settings, file: String) throws {
+        let service = Service(settings: settings, file: file)
+        try service.start()
+        service.over.wait()
+        service.closeLogs()
+    }
+
+    private func start() throws {
+        SignalSource.ignore(SIGPIPE)
+        let descriptors = DescriptorLimit.raise()
+        let definitions = try Self.readDefinitions(settings)
+        if let path = settings.accessLog?.path { accessLog = try Self.named("access_log") { try AppendFile(path: path) } }
+        let cache = settings.cache.map {
+            ResponseCache(maxByteCount: $0.maxByteCount, maxObjectByteCount: $0.maxObjectByteCount)
+        }
+        shared = Shared(cache: cache) { [over] in _ = over.signal() }
+        // Two descriptors an exchange, and some for the rest; asking for more slots than that only hides the shortage.
+        let perWorker = max(16, min(settings.http.maxConnectionCount, Int(descriptors)) / settings.workers)
+        var workers: [Worker] = []
+        for index in 0..<settings.workers {
+            let configuration = try Configuration(settings, definitions: definitions)
+            let worker = try Worker(
+                index: index, shared: shared, configuration: configuration, maxConnectionCount: perWorker)
+            worker.accessLog = accessLog?.makeLineBuffer(queue: worker.loop.queue)
+            workers.append(worker)
+        }
+        shared.adopt(workers)
+        for listener in settings.listeners { bound[listener.address] = try open(listener.address, isAdmin: false) }
+        let admin = try open(settings.admin.address, isAdmin: true)
+        for worker in workers { worker.start() }
+        installSignals()
+        log.notice(
+            "serving",
+            metadata: [
+                "listeners": .string(bound.values.map(\.description).sorted().joined(separator: " ")),
+                "admin": "\(admin)", "workers": "\(settings.workers)", "version": .string(Version.text),
+            ])
+    }
+
+    /// Listens on `address` with every worker (the admin one with the first alone).
+    private func open(_ address: SocketAddress, isAdmin: Bool) throws -> SocketAddress {
+        var target = address
+        for worker in isAdmin ? Array(shared.workers.prefix(1)) : shared.workers {
+            let (descriptor, actual) = try Self.named("cannot listen on \(address)") {
+                try Socket.listen(target, backlog: 4_096, reusePort: true)
+            }
+            // Port 0 is chosen by the first one and shared by the rest.
+            target = actual
+            let listener = Listener(descriptor: descriptor, address: actual, isAdmin: isAdmin)
+            worker.mail { $0.adopt(listener) }
+        }
+        return target
+    }
+
+    // MARK: - Signals
+
+    private func installSignals() {
+        for number in [SIGTERM, SIGINT] {
+            signals.append(SignalSource(number, queue: control) { [unowned self] in drain() })
+        }
+        signals.append(SignalSource(SIGHUP, queue: control) { [unowned self] in reload() })
+    }
+
+    private func drain() {
+        if isDraining {
+            log.notice("ending now")
+            for worker in shared.workers { worker.mail { $0.cutOff() } }
+            over.signal()
+            return
+        }
+        isDraining = true
+        log.notice("draining", metadata: ["drain_timeout": "\(settings.drainTimeout)"])
+        for worker in shared.workers { worker.mail { $0.drain() } }
+        let time = DispatchTime.now() + .nanoseconds(Int(settings.drainTimeout.nanoseconds))
+        control.asyncAfter(deadline: time) { [self] in
+            log.warning("drain time is up, cutting off what is left")
+            for worker in shared.workers { worker.mail { $0.cutOff() } }
+            control.asyncAfter(deadline: .now() + .seconds(1)) { [self] in _ = over.signal() }
+        }
+    }
+
+    /// Re-reads the settings; whatever is wrong with them leaves the running ones in force.
+    private func reload() {
+        guard !isDraining else { return }
+        accessLog?.reopen { [log] error in
+            if let error { log.error("access log not opened again", metadata: ["reason": "\(error)"]) }
+        }
+        let fresh: Settings
+        let configurations: [Configuration]
+        do {
+            fresh = try SettingsReader().read(file: file)
+            let definitions = try Self.readDefinitions(fresh)
+            configurations = try (0..<settings.workers).map { _ in try Configuration(fresh, definitions: definitions) }
+        } catch {
+            return log.error("settings not changed: the new ones are wrong", metadata: ["reason": "\(error)"])
+        }
+        let added = fresh.listeners.filter { bound[$0.address] == nil }
+        for listener in added {
+            do { bound[listener.address] = try open(listener.address, isAdmin: false) } catch {
+                log.error("listener not added", metadata: ["address": "\(listener.address)", "reason": "\(error)"])
+            }
+        }
+        for (named, address) in bound where !fresh.listeners.contains(where: { $0.address == named }) {
+            bound[named] = nil
+            for worker in shared.workers { worker.mail { $0.dropListener(address, isAdmin: false) } }
+        }
+        for key in Self.fixedKeys(settings, fresh) {
+            log.warning("a change that needs a restart was not taken", metadata: ["key": "\(key)"])
+        }
+        for (worker, configuration) in zip(shared.workers, configurations) {
+            // Made here, used there alone from now on.
+            nonisolated(unsafe) let configuration = configuration
+            worker.mail { $0.adopt(configuration) }
+        }
+        settings = fresh
+        log.notice("settings read again", metadata: ["file": "\(file)"])
+    }
+
+    /// Keys that are looked at when the service starts and never again.
+    private static func fixedKeys(_ old: Settings, _ new: Settings) -> [String] {
+        var keys: [String] = []
+        if old.workers != new.workers { keys.append("workers") }
+        if old.admin != new.admin { keys.append("admin") }
+        if old.accessLog != new.accessLog { keys.append("access_log") }
+        if old.http.maxConnectionCount != new.http.maxConnectionCount { keys.append("http.max_connections") }
+        if (old.cache == nil) && (new.cache != nil) { keys.append("cache") }
+        if old.cache?.maxByteCount != new.cache?.maxByteCount { keys.append("cache.max_size") }
+        if old.cache?.maxObjectByteCount != new.cache?.maxObjectByteCount { keys.append("cache.max_object_size") }
+        return keys
+    }
+
+    private func closeLogs() {
+        guard let accessLog else { return }
+        let closed = DispatchSemaphore(value: 0)
+        accessLog.close { closed.signal() }
+        _ = closed.wait(timeout: .now() + .seconds(5))
+    }
+
+    // MARK: - What the settings name
+
+    private static func readDefinitions(_ settings: Settings) throws -> [Configuration.Definition] {
+        try settings.apis.map { api in
+            let text = try named(api.definition) { try String(contentsOfFile: api.definition, encoding: .utf8) }
+            var addresses: [Settings.Endpoint: [SocketAddress]] = [:]
+            for endpoint in api.upstream.endpoints {
+                addresses[endpoint] = try named(endpoint.url) {
+                    try Resolver.resolve(host: endpoint.address.host, port: endpoint.address.port)
+                }
+            }
+            return Configuration.Definition(text: text, addresses: addresses)
+        }
+    }
+
+    private static func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
+        do { return try body() } catch { throw ServiceError("\(name): \(error)") }
+    }
+}
+
+/// Why the service cannot start, in one line.
+public struct ServiceError: Error, CustomStringConvertible {
+    public let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// The version of this build.
+public enum Version {
+    public static let text = "0.1.0"
+}

@@ -1,0 +1,243 @@
+internal import Bytes
+internal import Dispatch
+internal import HTTP
+internal import Loop
+internal import OpenStack
+
+/// One loop and all it owns: listeners, connections, exchanges, pools, timers, counters.
+///
+/// Everything here is touched on the loop's serial queue alone. Unchecked Sendable: Dispatch moves the queue between
+/// threads, and other loops hold a reference only to mail closures to that queue.
+final class Worker: @unchecked Sendable {
+    let index: Int
+    let shared: Shared
+    let loop: LoopQueue
+    var poller: Poller
+    var configuration: Configuration
+    /// Configurations that were replaced and still have exchanges or connections.
+    var retired: [Configuration] = []
+
+    var listeners: [Listener] = []
+    var downstreams: Slab<DownstreamConnection>
+    var upstreams: Slab<UpstreamConnection>
+    var exchanges: RecycledSlab<Exchange>
+    var downstreamTimers: TimerWheel
+    var upstreamTimers: TimerWheel
+    var exchangeTimers: TimerWheel
+    var blocks: BlockPool
+
+    // Of this turn.
+    var now: UInt64
+    var wallSeconds: Int64 = 0
+    var wallNanoseconds: Int32 = 0
+    var ready: [Handle] = []
+    var running: [Handle] = []
+    var again: [Handle] = []
+    var settling: [Handle] = []
+    var closedDownstreams: [Handle] = []
+    var closedUpstreams: [Handle] = []
+    var isInTurn = false
+    let events: UnsafeMutableBufferPointer<Readiness>
+
+    // Written and read within one stage.
+    var message = Buffer(capacity: 16_384)
+    var scratch = Buffer(capacity: 65_536)
+    var key = Buffer(capacity: 32_768)
+    var faultContent = Buffer(capacity: 65_536)
+    var line = Buffer(capacity: 16_384)
+    /// The Date line of this second, and the same second as the access line has it.
+    var dateLine = Buffer(capacity: 64)
+    var timeText = Buffer(capacity: 32)
+
+    var random = RandomSource()
+    var counters = Counters()
+    var exchangeCounters: ExchangeCounters
+    var accessLog: LineBuffer?
+
+    /// Downstream connections of clients, those of the admin listener not counted.
+    var clientConnectionCount = 0
+    let maxClientConnectionCount: Int
+    var isDraining = false
+    var acceptPausedUntil: UInt64 = 0
+    /// A connection ended since accepting paused, so there is a descriptor again.
+    var hasClosed = false
+    var flushesAt: UInt64 = 0
+
+    static let responseLimits = HeadLimits(headByteCount: 20_480, targetByteCount: 0, fieldCount: 128)
+
+    init(index: Int, shared: Shared, configuration: Configuration, maxConnectionCount: Int) throws(SystemError) {
+        self.index = index
+        self.shared = shared
+        self.configuration = configuration
+        loop = LoopQueue(label: "gatehouse.worker.\(index)")
+        poller = try Poller()
+        now = MonotonicClock.now()
+        maxClientConnectionCount = maxConnectionCount
+        // Some slots are the admin listener's alone, so that a full house can still be looked at.
+        downstreams = Slab(capacity: maxConnectionCount + 64)
+        upstreams = Slab(capacity: 65_536)
+        // Every connection has at most one exchange; the rest is for fetches.
+        exchanges = RecycledSlab(capacity: maxConnectionCount + 64 + 4_096)
+        downstreamTimers = TimerWheel(now: now)
+        upstreamTimers = TimerWheel(now: now)
+        exchangeTimers = TimerWheel(now: now)
+        blocks = BlockPool(blockByteCount: max(32_768, 2 * configuration.limits.headByteCount), keptCount: 256)
+        events = .allocate(capacity: Poller.roundCapacity)
+        events.initialize(repeating: Readiness())
+        exchangeCounters = ExchangeCounters(operationCount: configuration.operationCount)
+    }
+
+    deinit { events.deallocate() }
+
+    /// Starts the loop; the handlers are made here once and live as long as it does.
+    func start() {
+        loop.tick(every: .milliseconds(50)) { [unowned self] in
+            turn { $0.tick() }
+            if downstreamTimers.isEmpty, upstreamTimers.isEmpty, exchangeTimers.isEmpty, flushesAt == 0,
+                acceptPausedUntil == 0
+            {
+                loop.stopTicking()
+            }
+        }
+        loop.watch(poller.descriptor) { [unowned self] in turn { $0.takeEvents() } }
+    }
+
+    /// Runs `body` on this worker's queue within a turn; for reloads, drains, reports and what another loop fetched.
+    func mail(_ body: @escaping @Sendable (Worker) -> Void) {
+        loop.queue.async { [self] in turn { body($0) } }
+    }
+
+    /// One turn: reads the clock once, runs `body`, then everything it made ready, then cleans up.
+    private func turn(_ body: (Worker) -> Void) {
+        now = MonotonicClock.now()
+        let wall = WallClock.now()
+        wallNanoseconds = wall.nanoseconds
+        if wall.seconds != wallSeconds { renewDate(wall.seconds) }
+        body(self)
+        finishTurn()
+        if !loop.isTicking,
+            !(downstreamTimers.isEmpty && upstreamTimers.isEmpty && exchangeTimers.isEmpty && flushesAt == 0
+                && acceptPausedUntil == 0)
+        {
+            loop.startTicking()
+        }
+        counters.turns += 1
+        if MonotonicClock.now() - now > 5_000_000 { counters.slowTurns += 1 }
+    }
+
+    /// Takes what the kernel reports, a bounded number of rounds.
+    private func takeEvents() {
+        for _ in 0..<8 {
+            let count = poller.collect(into: events)
+            guard count > 0 else { return }
+            for place in 0..<count {
+                let event = events[place]
+                let (kind, handle) = Tag.read(event.tag)
+                switch kind {
+                case .downstream: downstreamReady(handle, event)
+                case .upstream: upstreamReady(handle, event)
+                case .listener: if Int(handle.index) < listeners.count { acceptConnections(Int(handle.index)) }
+                }
+                if !ready.isEmpty { runReady() }
+            }
+            finishRound()
+            guard count == events.count else { return }
+        }
+    }
+
+    /// Runs what this round made ready, and settles the connections it touched.
+    private func finishRound() {
+        // Each pass can wake others; what is left after the bound goes on in the next turn.
+        for _ in 0..<64 {
+            if ready.isEmpty, settling.isEmpty, again.isEmpty { break }
+            runReady()
+            while let handle = settling.popLast() {
+                if let connection = downstreams.find(handle) { settle(connection) }
+            }
+            if !again.isEmpty {
+                let waiting = again
+                again.removeAll(keepingCapacity: true)
+                for handle in waiting {
+                    guard let connection = downstreams.find(handle), connection.pointee.state != .closed else { continue }
+                    process(connection)
+                    settle(connection)
+                }
+            }
+        }
+        if !closedDownstreams.isEmpty || !closedUpstreams.isEmpty { hasClosed = true }
+        while let handle = closedDownstreams.popLast() { downstreams.remove(handle) }
+        while let handle = closedUpstreams.popLast() { upstreams.remove(handle) }
+    }
+
+    private func finishTurn() {
+        finishRound()
+        if !again.isEmpty || !ready.isEmpty || !settling.isEmpty { loop.queue.async { [self] in turn { _ in } } }
+        resumeAcceptingIfPossible()
+        if accessLog != nil, flushesAt == 0 { flushesAt = now + 100_000_000 }
+        if isDraining { shared.workerMayBeDone(self) }
+    }
+
+    /// What is due by the clock.
+    private func tick() {
+        while let node = downstreamTimers.popExpired(now: now) { downstreamExpired(node) }
+        while let node = upstreamTimers.popExpired(now: now) { upstreamExpired(node) }
+        while let node = exchangeTimers.popExpired(now: now) { exchangeExpired(node) }
+        if flushesAt != 0, flushesAt <= now {
+            accessLog?.flush()
+            flushesAt = 0
+        }
+        if !retired.isEmpty { retireConfigurations() }
+    }
+
+    private func renewDate(_ seconds: Int64) {
+        wallSeconds = seconds
+        dateLine.removeAll()
+        dateLine.append("Date: ")
+        HTTPDate.append(seconds, to: &dateLine)
+        dateLine.append("\r\n")
+        timeText.removeAll()
+        Self.appendTime(seconds, to: &timeText)
+        timeText.append(0x2E)
+    }
+
+    /// Appends `2026-09-01T10:00:00` for seconds since 1970 (RFC 3339).
+    private static func appendTime(_ seconds: Int64, to buffer: inout Buffer) {
+        var text = Buffer(capacity: 40)
+        HTTPDate.append(seconds, to: &text)
+        // From «Sun, 06 Nov 1994 08:49:37 GMT», whose fields have fixed places.
+        let date = text.readable
+        let months: StaticString = "JanFebMarAprMayJunJulAugSepOctNovDec"
+        var month = 0
+        for index in 0..<12 where ByteView(start: months.utf8Start + index * 3, count: 3).equals(date.view(8, 3)) {
+            month = index + 1
+        }
+        buffer.append(date.view(12, 4))
+        buffer.append(month < 10 ? "-0" : "-")
+        buffer.appendDecimal(month)
+        buffer.append(0x2D)
+        buffer.append(date.view(5, 2))
+        buffer.append(0x54)
+        buffer.append(date.view(17, 8))
+    }
+
+    // MARK: - Of an exchange
+
+    func configuration(of exchange: ExchangePointer) -> Configuration {
+        exchange.pointee.configuration?.takeUnretainedValue() ?? configuration
+    }
+
+    func table(of exchange: ExchangePointer) -> OperationTable? {
+        guard exchange.pointee.api >= 0 else { return nil }
+        return configuration(of: exchange).apis[exchange.pointee.api].table
+    }
+
+    /// The operation the exchange matched; nil before Match, or when the route is unknown.
+    func operation(of exchange: ExchangePointer) -> OperationFacts? {
+        guard exchange.pointee.operation >= 0, let table = table(of: exchange) else { return nil }
+        return table[exchange.pointee.operation]
+    }
+
+    func isAdminExchange(_ exchange: ExchangePointer) -> Bool {
+        downstreams.find(exchange.pointee.downstream)?.pointee.isAdmin ?? false
+    }
+}

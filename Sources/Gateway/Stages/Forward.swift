@@ -1,0 +1,114 @@
+internal import Bytes
+internal import Glibc
+internal import HTTP
+internal import Loop
+
+extension Worker {
+    /// Forward: chooses an endpoint and a connection, and sends the rewritten request.
+    ///
+    /// A request that must not be repeated never goes on a reused connection: uWSGI drops idle ones unannounced, and then
+    /// nobody could tell whether it was carried out (RFC 9110 §9.2.2).
+    func forward(_ exchange: ExchangePointer) -> Verdict {
+        if exchange.pointee.failure != .none { return fail(exchange, exchange.pointee.failure) }
+        let pool = configuration(of: exchange).apis[exchange.pointee.api].upstream
+        guard let endpoint = pool.choose(&random, now: now) else {
+            return fail(exchange, .noEndpoint, retryAfterSeconds: pool.retryAfterSeconds(now))
+        }
+        if exchange.pointee.forwardedAt == 0 { exchange.pointee.forwardedAt = now }
+        let handle: Handle
+        if pool.keepsAlive, exchange.pointee.head.method.isIdempotent, exchange.pointee.contentComplete,
+            exchange.pointee.attempts == 0, let reused = endpoint.idle.popLast()
+        {
+            handle = reused
+            guard let connection = upstreams.find(handle) else { return fail(exchange, .internalError) }
+            connection.pointee.state = .busy
+            connection.pointee.isReused = true
+        } else {
+            guard endpoint.busyCount < pool.maxConnectionCount else { return queue(exchange, pool) }
+            // The place of an idle connection may be needed for the new one.
+            if endpoint.busyCount + endpoint.idle.count >= pool.maxConnectionCount, let idle = endpoint.idle.first,
+                let connection = upstreams.find(idle)
+            {
+                closeUpstream(connection)
+            }
+            guard let made = connect(endpoint, pool, exchange) else {
+                exchange.pointee.attempts += 1
+                endpoint.failed(now, pool)
+                if exchange.pointee.attempts < 3 { return forward(exchange) }
+                return fail(exchange, .connectFailed, retryAfterSeconds: 1)
+            }
+            handle = made
+        }
+        guard let connection = upstreams.find(handle) else { return fail(exchange, .internalError) }
+        endpoint.busyCount += 1
+        exchange.pointee.attempts += 1
+        exchange.pointee.upstream = handle
+        exchange.pointee.endpoint = .passUnretained(endpoint)
+        connection.pointee.prepare(for: exchange.pointee.handle)
+        blocks.attach(to: &connection.pointee.output)
+        appendUpstreamHead(exchange, to: &connection.pointee.output, keepsAlive: pool.keepsAlive)
+        if connection.pointee.output.hasOverflowed {
+            abandonUpstream(exchange)
+            exchange.pointee.failure = .unreadableRequest
+            message.removeAll()
+            message.append("Request header fields too large.")
+            return refuse(exchange, status: 431)
+        }
+        if connection.pointee.state == .busy {
+            let wasSent = sendUpstream(connection)
+            // When it failed at once, the exchange was put on the ready list with its next stage.
+            if !wasSent { return .wait(exchange.pointee.stage == .forward ? .connection : .responseHead) }
+        } else {
+            setDeadline(connection, now + pool.connectNanoseconds)
+        }
+        return .next
+    }
+
+    private func queue(_ exchange: ExchangePointer, _ pool: UpstreamPool) -> Verdict {
+        if exchange.pointee.queueDeadline == 0 {
+            guard pool.queue.count < UpstreamPool.maxQueueCount else {
+                return fail(exchange, .noEndpoint, retryAfterSeconds: 1)
+            }
+            exchange.pointee.queueDeadline = now + pool.connectNanoseconds
+            exchangeTimers.set(exchange.pointee.handle.index, deadline: exchange.pointee.queueDeadline)
+        } else if now >= exchange.pointee.queueDeadline {
+            return fail(exchange, .noEndpoint, retryAfterSeconds: 1)
+        }
+        pool.queue.append(exchange.pointee.handle)
+        return .wait(.connection)
+    }
+
+    /// An exchange waited long enough for a connection; it finds that out when it runs.
+    func exchangeExpired(_ index: UInt32) {
+        guard let exchange = exchanges.find(index: index), exchange.pointee.wait == .connection,
+            exchange.pointee.stage == .forward, exchange.pointee.queueDeadline != 0
+        else { return }
+        guard exchange.pointee.queueDeadline <= now else {
+            return exchangeTimers.set(index, deadline: exchange.pointee.queueDeadline)
+        }
+        let pool = configuration(of: exchange).apis[exchange.pointee.api].upstream
+        let handle = exchange.pointee.handle
+        pool.queue.removeAll { $0 == handle }
+        resume(handle)
+    }
+
+    private func connect(_ endpoint: Endpoint, _ pool: UpstreamPool, _ exchange: ExchangePointer) -> Handle? {
+        let (descriptor, inProgress) = Socket.connect(endpoint.address)
+        guard descriptor >= 0 else { return nil }
+        _ = Socket.setNoDelay(descriptor)
+        let made = UpstreamConnection(
+            descriptor: descriptor, endpoint: endpoint, pool: pool, configuration: configuration(of: exchange),
+            connecting: inProgress, fieldCapacity: 128)
+        guard let handle = upstreams.insert(made), let connection = upstreams.find(handle) else {
+            Socket.close(descriptor)
+            return nil
+        }
+        connection.pointee.handle = handle
+        guard poller.add(descriptor, connection.pointee.interest, tag: Tag.upstream(handle)) == 0 else {
+            Socket.close(descriptor)
+            upstreams.remove(handle)
+            return nil
+        }
+        return handle
+    }
+}

@@ -1,0 +1,107 @@
+internal import Bytes
+internal import HTTP
+internal import Loop
+internal import OpenStack
+
+extension Worker {
+    /// Writes the request as the upstream gets it: end-to-end fields, and what only a proxy may say.
+    ///
+    /// - Source: RFC 9110 §7.6; facts §1.2 and §3.2 (Host unchanged, no identity fields, no names with `_`).
+    func appendUpstreamHead(_ exchange: ExchangePointer, to output: inout Buffer, keepsAlive: Bool) {
+        let bytes = exchange.pointee.headBytes
+        let isFetch = exchange.pointee.fetch != nil
+        let target = exchange.pointee.head.target
+        output.append(bytes.view(exchange.pointee.head.methodName))
+        output.append(0x20)
+        if target.path.isEmpty { output.append(0x2F) } else { output.append(bytes.view(target.path)) }
+        if target.hasQuery {
+            output.append(0x3F)
+            output.append(bytes.view(target.query))
+        }
+        output.append(" HTTP/1.1\r\n")
+        output.appendField(.host, bytes.view(exchange.pointee.head.host))
+
+        let nominates = exchange.pointee.head.fields.count(of: .connection) > 0
+        var hasGlobalID = false
+        for index in 0..<exchange.pointee.head.fields.count {
+            let line = exchange.pointee.head.fields[index]
+            let known = line.known
+            if line.hasUnderscore || known.isHopByHop || known.isIdentity { continue }
+            switch known {
+            case .host, .contentLength, .expect, .xGatehouseRequestID, .maxForwards: continue
+            case .forwarded, .xForwardedHost, .xForwardedProto, .xForwardedPort, .xForwardedServer, .xRealIP:
+                continue
+            case .xForwardedFor, .xForwardedPrefix: if !exchange.pointee.peerIsTrusted { continue }
+            case .xOpenStackRequestID:
+                // Only a well-formed id counts, as in Nova; the first one wins.
+                guard !hasGlobalID, RequestID.isValid(bytes.view(line.value)) else { continue }
+                hasGlobalID = true
+            case .ifNoneMatch, .ifMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range, .acceptEncoding:
+                // A fetch wants the whole list, plain, whatever the one who asked first has already.
+                if isFetch { continue }
+            default: break
+            }
+            if nominates, exchange.pointee.head.fields.nominates(bytes.view(line.name), in: bytes) { continue }
+            output.appendField(bytes.view(line.name), bytes.view(line.value))
+        }
+        appendForwardedFor(exchange, to: &output)
+        if !hasGlobalID {
+            output.append("X-OpenStack-Request-ID: ")
+            exchange.pointee.requestID.append(to: &output)
+            output.append("\r\n")
+        }
+        output.append(configuration.viaLine.bytes)
+        switch exchange.pointee.head.framing {
+        case .none, .untilClose: break
+        case .length(let length): output.appendContentLength(length)
+        case .chunked:
+            if exchange.pointee.isCollected {
+                output.appendContentLength(UInt64(exchange.pointee.content.count))
+            } else {
+                output.append("Transfer-Encoding: chunked\r\n")
+            }
+        }
+        if !keepsAlive { output.append("Connection: close\r\n") }
+        output.append("\r\n")
+    }
+
+    /// Who asked, by which scheme and host; a trusted proxy's words are kept, anybody else's were dropped.
+    private func appendForwardedFor(_ exchange: ExchangePointer, to output: inout Buffer) {
+        guard let peer = exchange.pointee.fetchPeer ?? downstreams.find(exchange.pointee.downstream).map({ $0.pointee.peer })
+        else { return }
+        output.append("X-Forwarded-For: ")
+        peer.append(to: &output)
+        output.append("\r\nX-Forwarded-Proto: ")
+        output.append(publicScheme(exchange))
+        output.append("\r\nX-Forwarded-Host: ")
+        output.append(publicHost(exchange))
+        output.append("\r\n")
+    }
+
+    /// The host that links must name: a trusted proxy's X-Forwarded-Host, else the request's own.
+    func publicHost(_ exchange: ExchangePointer) -> ByteView {
+        let bytes = exchange.pointee.headBytes
+        if exchange.pointee.peerIsTrusted, let forwarded = exchange.pointee.head.fields.find(.xForwardedHost) {
+            return Self.lastMember(bytes.view(forwarded))
+        }
+        return bytes.view(exchange.pointee.head.host)
+    }
+
+    /// The scheme that links must name.
+    func publicScheme(_ exchange: ExchangePointer) -> StaticString {
+        let bytes = exchange.pointee.headBytes
+        if exchange.pointee.peerIsTrusted, let forwarded = exchange.pointee.head.fields.find(.xForwardedProto),
+            Self.lastMember(bytes.view(forwarded)).equalsIgnoringCase("https")
+        {
+            return "https"
+        }
+        return "http"
+    }
+
+    /// The member that the nearest proxy added.
+    private static func lastMember(_ value: ByteView) -> ByteView {
+        var start = value.count
+        while start > 0, value[start - 1] != 0x2C { start -= 1 }
+        return value.view(start, value.count - start).trimmed()
+    }
+}

@@ -1,0 +1,292 @@
+internal import Bytes
+internal import Glibc
+internal import HTTP
+internal import Loop
+
+extension Worker {
+    /// Acts on what the kernel says of an upstream connection.
+    func upstreamReady(_ handle: Handle, _ readiness: Readiness) {
+        guard let connection = upstreams.find(handle), connection.pointee.state != .closed else { return }
+        if connection.pointee.state == .connecting {
+            guard readiness.isWritable || readiness.isBroken else { return }
+            let error = Socket.connectError(connection.pointee.descriptor)
+            if error != 0 { return upstreamFailed(connection, .connectFailed) }
+            connection.pointee.state = .busy
+            connection.pointee.endpoint._withUnsafeGuaranteedRef { $0.connectsCount += 1 }
+            guard sendUpstream(connection) else { return }
+        } else if readiness.isWritable {
+            guard sendUpstream(connection) else { return }
+        }
+        if readiness.isReadable || readiness.isHungUp || readiness.isBroken { receiveUpstream(connection) }
+    }
+
+    private func receiveUpstream(_ connection: UpstreamPointer) {
+        if connection.pointee.state == .idle {
+            // The end, or bytes nobody asked for: either way it carries no further exchange.
+            return closeUpstream(connection)
+        }
+        blocks.attach(to: &connection.pointee.input)
+        if connection.pointee.input.isEmpty {
+            connection.pointee.input.removeAll()
+        } else if connection.pointee.input.room < 4_096 {
+            connection.pointee.input.compact()
+        }
+        guard connection.pointee.input.room > 0 else { return setInterest(connection, reading: false) }
+        let count = Socket.receive(connection.pointee.descriptor, into: connection.pointee.input.writable)
+        if count > 0 {
+            connection.pointee.input.grow(by: count)
+            connection.pointee.receivedAny = true
+            counters.upstreamBytesReceived += UInt64(count)
+            if connection.pointee.requestComplete { setDeadline(connection, progress(connection)) }
+        } else if count == 0 {
+            connection.pointee.peerEnded = true
+            setInterest(connection, reading: false)
+        } else if count != -Int(EAGAIN) {
+            return upstreamFailed(connection, .upstreamClosed)
+        } else {
+            return
+        }
+        if exchanges.find(connection.pointee.exchange) != nil { resume(connection.pointee.exchange) }
+    }
+
+    /// Until when the next piece must have come: the head's time first, then the time between pieces.
+    private func progress(_ connection: UpstreamPointer) -> UInt64 {
+        // A head that trickles does not get more time: its deadline stays from when the request was sent.
+        guard connection.pointee.headRead else { return connection.pointee.deadline }
+        return connection.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds }
+    }
+
+    /// Sends the request as far as the kernel takes it; false when the connection failed.
+    func sendUpstream(_ connection: UpstreamPointer) -> Bool {
+        guard connection.pointee.state == .busy, let exchange = exchanges.find(connection.pointee.exchange) else {
+            return connection.pointee.state != .closed
+        }
+        while true {
+            let head = connection.pointee.output.readable
+            let offset = connection.pointee.collectedOffset
+            let collected = exchange.pointee.content.count - offset
+            guard head.count > 0 || collected > 0 else { break }
+            let sent = Socket.send(
+                connection.pointee.descriptor, head: head,
+                content: exchange.pointee.content.readable.view(offset, collected))
+            guard sent > 0 else {
+                if sent == -Int(EAGAIN) {
+                    setInterest(connection, writing: true)
+                    setDeadline(connection, connection.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds })
+                    return true
+                }
+                // The answer may have come before the rest of the request was wanted: read it if so.
+                connection.pointee.output.removeAll()
+                connection.pointee.collectedOffset = exchange.pointee.content.count
+                connection.pointee.requestComplete = false
+                setInterest(connection, writing: false)
+                if sent == -Int(EPIPE) || sent == -Int(ECONNRESET) { return receiveAfterBrokenSend(connection) }
+                upstreamFailed(connection, .upstreamClosed)
+                return false
+            }
+            counters.upstreamBytesSent += UInt64(sent)
+            let fromOutput = min(sent, head.count)
+            connection.pointee.output.consume(fromOutput)
+            connection.pointee.collectedOffset += sent - fromOutput
+        }
+        connection.pointee.output.removeAll()
+        setInterest(connection, writing: false)
+        if exchange.pointee.contentComplete {
+            if !connection.pointee.requestComplete {
+                connection.pointee.requestComplete = true
+                let time = connection.pointee.pool._withUnsafeGuaranteedRef { $0.responseNanoseconds }
+                setDeadline(connection, now + time)
+            }
+        } else {
+            pumpRequestContent(exchange)
+        }
+        return connection.pointee.state != .closed
+    }
+
+    private func receiveAfterBrokenSend(_ connection: UpstreamPointer) -> Bool {
+        receiveUpstream(connection)
+        return connection.pointee.state != .closed
+    }
+
+    /// Passes streamed request content on, as far as it came and the upstream takes it.
+    func pumpRequestContent(_ exchange: ExchangePointer) {
+        guard let upstream = upstreams.find(exchange.pointee.upstream), upstream.pointee.state == .busy,
+            let connection = downstreams.find(exchange.pointee.downstream), !exchange.pointee.contentComplete
+        else { return }
+        blocks.attach(to: &upstream.pointee.output)
+        while !exchange.pointee.contentComplete {
+            // 20 bytes hold a chunk's size line and its CRLF; what is kept back holds the last chunk.
+            let room = upstream.pointee.output.room - 32
+            guard room > 0 else { break }
+            let piece = nextPiece(connection, limit: room)
+            switch piece {
+            case .bytes(let bytes, _):
+                if exchange.pointee.head.framing == .chunked { upstream.pointee.output.appendChunkHead(byteCount: bytes.count) }
+                upstream.pointee.output.append(bytes)
+                if exchange.pointee.head.framing == .chunked { upstream.pointee.output.append("\r\n") }
+                exchange.pointee.requestContentByteCount += UInt64(bytes.count)
+                consumePiece(connection, piece)
+                let limit = UInt64(maxContentByteCount(exchange))
+                if exchange.pointee.requestContentByteCount > limit { return refuseStreamed(exchange, .contentTooLarge) }
+            case .skipped: consumePiece(connection, piece)
+            case .ended:
+                consumePiece(connection, piece)
+                if exchange.pointee.head.framing == .chunked { upstream.pointee.output.appendChunkedEnd() }
+                exchange.pointee.contentComplete = true
+            case .refused:
+                return refuseStreamed(exchange, .unreadableRequest)
+            case .needMore:
+                if connection.pointee.content.isEnded {
+                    if exchange.pointee.head.framing == .chunked { upstream.pointee.output.appendChunkedEnd() }
+                    exchange.pointee.contentComplete = true
+                    continue
+                }
+                if connection.pointee.peerEnded { return refuseStreamed(exchange, .clientGone) }
+                if upstream.pointee.output.isEmpty {
+                    sendContinueIfOwed(connection)
+                    if connection.pointee.deadline == 0 {
+                        setDeadline(connection, now + configuration.contentProgressNanoseconds)
+                    }
+                    startReading(connection)
+                    settling.append(connection.pointee.handle)
+                    return
+                }
+            }
+            if case .needMore = piece { break }
+        }
+        if exchange.pointee.contentComplete { clearDeadline(connection) }
+        _ = sendUpstream(upstream)
+    }
+
+    /// Ends a streamed request that must not go on: the upstream sees it cut, never whole.
+    private func refuseStreamed(_ exchange: ExchangePointer, _ failure: Failure) {
+        abandonUpstream(exchange)
+        exchange.pointee.closesDownstream = true
+        exchange.pointee.failure = failure
+        resume(exchange.pointee.handle)
+    }
+
+    // MARK: - Ends
+
+    /// A connection that cannot bring its answer: another try where that is safe, else the exchange is told.
+    func upstreamFailed(_ connection: UpstreamPointer, _ failure: Failure) {
+        let wasConnecting = connection.pointee.state == .connecting
+        let isReused = connection.pointee.isReused
+        let receivedAny = connection.pointee.receivedAny
+        let handle = connection.pointee.exchange
+        if connection.pointee.state == .busy || wasConnecting, !isReused || receivedAny {
+            let pool = connection.pointee.pool.takeUnretainedValue()
+            connection.pointee.endpoint._withUnsafeGuaranteedRef { $0.failed(now, pool) }
+        }
+        closeUpstream(connection)
+        guard let exchange = exchanges.find(handle) else { return }
+        exchange.pointee.upstream = .none
+        let wasSent = !wasConnecting
+        let canResend = exchange.pointee.content.count > 0 || exchange.pointee.requestContentByteCount == 0
+        let mayRepeat = !wasSent || (exchange.pointee.head.method.isIdempotent && !receivedAny)
+        if mayRepeat, canResend, exchange.pointee.contentComplete, !exchange.pointee.responseHeadSent,
+            exchange.pointee.attempts < 3, failure != .responseHeadTimeout
+        {
+            counters.retries += 1
+            exchange.pointee.stage = .forward
+        } else {
+            exchange.pointee.failure = failure
+            exchange.pointee.stage = .receive
+        }
+        resume(handle)
+    }
+
+    /// Gives up the exchange's upstream connection in mid-message.
+    func abandonUpstream(_ exchange: ExchangePointer) {
+        guard let connection = upstreams.find(exchange.pointee.upstream) else { return }
+        exchange.pointee.upstream = .none
+        closeUpstream(connection)
+    }
+
+    /// Ends the exchange's use of its connection: kept for the next one where both sides allow it.
+    func releaseUpstream(_ exchange: ExchangePointer) {
+        guard let connection = upstreams.find(exchange.pointee.upstream) else { return }
+        exchange.pointee.upstream = .none
+        let pool = connection.pointee.pool.takeUnretainedValue()
+        let endpoint = connection.pointee.endpoint.takeUnretainedValue()
+        guard pool.keepsAlive, connection.pointee.head.keepsAlive, connection.pointee.headRead, connection.pointee.content.isEnded,
+            connection.pointee.requestComplete, connection.pointee.input.isEmpty, !connection.pointee.peerEnded,
+            connection.pointee.content.framing != .untilClose, endpoint.idle.count < pool.maxIdleCount, !isDraining,
+            connection.pointee.configuration.toOpaque() == Unmanaged.passUnretained(configuration).toOpaque()
+        else { return closeUpstream(connection) }
+        connection.pointee.state = .idle
+        connection.pointee.exchange = .none
+        blocks.release(&connection.pointee.input)
+        blocks.release(&connection.pointee.output)
+        endpoint.busyCount -= 1
+        endpoint.idle.append(connection.pointee.handle)
+        setInterest(connection, reading: true)
+        setDeadline(connection, now + pool.idleNanoseconds)
+        serveQueue(pool)
+    }
+
+    func closeUpstream(_ connection: UpstreamPointer) {
+        guard connection.pointee.state != .closed else { return }
+        let pool = connection.pointee.pool.takeUnretainedValue()
+        let endpoint = connection.pointee.endpoint.takeUnretainedValue()
+        let handle = connection.pointee.handle
+        if connection.pointee.state == .idle {
+            endpoint.idle.removeAll { $0 == handle }
+        } else {
+            endpoint.busyCount -= 1
+        }
+        connection.pointee.state = .closed
+        Socket.close(connection.pointee.descriptor)
+        upstreamTimers.clear(handle.index)
+        blocks.release(&connection.pointee.input)
+        blocks.release(&connection.pointee.output)
+        closedUpstreams.append(handle)
+        serveQueue(pool)
+    }
+
+    /// Lets the next waiting exchange try for a connection.
+    private func serveQueue(_ pool: UpstreamPool) {
+        while !pool.queue.isEmpty {
+            let handle = pool.queue.removeFirst()
+            if let exchange = exchanges.find(handle), exchange.pointee.wait == .connection { return resume(handle) }
+        }
+    }
+
+    /// An upstream's time is up.
+    func upstreamExpired(_ index: UInt32) {
+        guard let connection = upstreams.find(index: index), connection.pointee.deadline != 0,
+            connection.pointee.state != .closed
+        else { return }
+        guard connection.pointee.deadline <= now else {
+            return upstreamTimers.set(index, deadline: connection.pointee.deadline)
+        }
+        connection.pointee.deadline = 0
+        switch connection.pointee.state {
+        case .connecting: upstreamFailed(connection, .connectTimeout)
+        case .idle: closeUpstream(connection)
+        case .busy:
+            if connection.pointee.headRead, !connection.pointee.interest.contains(.read) {
+                // It is the client that does not take the content; its own deadline runs.
+                return
+            }
+            upstreamFailed(connection, connection.pointee.headRead ? .responseProgressTimeout : .responseHeadTimeout)
+        case .closed: break
+        }
+    }
+
+    // MARK: - Interest and deadlines
+
+    func setInterest(_ connection: UpstreamPointer, reading: Bool? = nil, writing: Bool? = nil) {
+        var interest = connection.pointee.interest
+        if let reading { interest = reading && !connection.pointee.peerEnded ? interest.union(.read) : interest.subtracting(.read) }
+        if let writing { interest = writing ? interest.union(.write) : interest.subtracting(.write) }
+        guard interest != connection.pointee.interest else { return }
+        connection.pointee.interest = interest
+        _ = poller.change(connection.pointee.descriptor, interest, tag: Tag.upstream(connection.pointee.handle))
+    }
+
+    func setDeadline(_ connection: UpstreamPointer, _ deadline: UInt64) {
+        connection.pointee.deadline = deadline
+        upstreamTimers.set(connection.pointee.handle.index, deadline: deadline)
+    }
+}

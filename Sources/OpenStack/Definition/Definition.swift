@@ -1,0 +1,183 @@
+public import HTTP
+
+/// A root under which the API's paths are served.
+public enum APIVersion: UInt8, Sendable {
+    case none, v2, v21
+
+    /// The word for it in definitions and logs.
+    public var name: StaticString {
+        switch self {
+        case .none: "-"
+        case .v2: "v2"
+        case .v21: "v2.1"
+        }
+    }
+}
+
+/// How a parameter's value is checked; the words of `x-gatehouse.rule`.
+enum Rule: UInt8, CaseIterable {
+    case any, digits, pageSize, positive, uuid, dateTime, regex, choice, hostname, status, allTenants, boolean
+    case marker, sortDirection, integerFilter, legacyInteger, legacyDate, joined, project, token
+
+    /// Finds a rule by its word in a definition.
+    static func find(_ word: String) -> Rule? {
+        switch word {
+        case "any": .any
+        case "digits", "non_negative": .digits
+        case "page_size": .pageSize
+        case "positive": .positive
+        case "uuid": .uuid
+        case "date-time": .dateTime
+        case "regex": .regex
+        case "enum": .choice
+        case "hostname": .hostname
+        case "status": .status
+        case "all_tenants": .allTenants
+        case "boolean": .boolean
+        case "marker": .marker
+        case "sort_dir": .sortDirection
+        case "integer": .integerFilter
+        case "legacy_integer": .legacyInteger
+        case "legacy_date": .legacyDate
+        case "joined": .joined
+        case "project": .project
+        case "token": .token
+        default: nil
+        }
+    }
+
+    /// When Nova looks: 0 in its schema, in the definition's order; later numbers in its own code, in that order.
+    ///
+    /// - Source: Nova's `ServersController._get_servers`; the two refusals of members stand between 1, 3 and 4.
+    var phase: UInt8 {
+        switch self {
+        case .legacyDate: 1
+        case .allTenants: 2
+        case .boolean: 3
+        case .legacyInteger, .integerFilter: 4
+        case .sortDirection: 5
+        case .marker: 6
+        default: 0
+        }
+    }
+}
+
+/// Where list answers may be kept.
+public enum CacheClass: UInt8, Sendable { case none, list }
+
+/// Whose list it is: what the cache key holds besides the roles.
+public enum CacheScope: UInt8, Sendable { case project, user }
+
+/// How content goes upstream.
+public enum ContentMode: UInt8, Sendable { case none, collected, streamed }
+
+/// What Nova answers for an operation that newer releases no longer have.
+public struct Ended: Sendable {
+    public var status: Int
+    public var release: String
+}
+
+/// One action of a `POST …/action`, named by the key of its body.
+public struct Action: Sendable {
+    public var key: String
+    public var auditAction: String
+    public var limitClass: String?
+    public var minimum: Microversion?
+    public var maximum: Microversion?
+    public var requiresAdmin = false
+    public var ended: Ended?
+    public var secrets: [String] = []
+}
+
+/// One parameter of an operation, with what its row in a document says.
+public struct Parameter: Sendable {
+    public enum Place: String, Sendable { case query, path, header }
+
+    public var name: String
+    public var place: Place
+    public var isRequired = false
+    /// Repeated values all count; otherwise the last one does.
+    public var isList = false
+    var rule = Rule.any
+    var v2Rule = Rule.any
+    public var choices: [String] = []
+    /// Which of `choices`, by index, are no strings but YAML's true and false.
+    var truthChoices: Set<Int> = []
+    public var retired: [String] = []
+    public var retiredMaximum: Microversion?
+    public var adminChoices: [String] = []
+    public var minimum: Microversion?
+    public var maximum: Microversion?
+    /// First version at which a second value is refused.
+    public var single: Microversion?
+    /// First version at which a member's filter counts; `never` is above every version.
+    public var members: Microversion?
+    /// The status for a wrong value.
+    public var invalidStatus = 400
+    /// The words for a wrong value of a path parameter, `{}` for the value.
+    public var message: String?
+}
+
+/// One operation of the API, as its definition says it.
+public struct Operation: Sendable {
+    /// Resource and verb with a dot between them, unique: `servers.list`.
+    public var id: String
+    public var method: Method
+    /// The path below a root, with braces: `/servers/{server_id}`.
+    public var path: String
+    public var tags: [String] = []
+    /// A version document, which needs no token.
+    public var isDiscovery = false
+    public var cacheClass = CacheClass.none
+    public var cacheScope = CacheScope.project
+    public var limitClass = "read"
+    /// CADF action, such as `read/list`.
+    public var auditAction = "unknown"
+    public var content = ContentMode.none
+    public var maxContentByteCount = 0
+    public var minimum: Microversion?
+    public var maximum: Microversion?
+    /// First version at which an unknown query parameter is refused.
+    public var strict: Microversion?
+    /// The pattern of unknown names that pass even then, as Nova's message quotes it.
+    public var tolerated: String?
+    public var requiresAdmin = false
+    public var requiresService = false
+    public var ended: Ended?
+    public var secrets: [String] = []
+    public var parameters: [Parameter] = []
+    public var actions: [Action] = []
+    public var responseCodes: [Int] = []
+
+    /// Whether it may change something upstream, so that stored lists of the project are not fresh any more.
+    public var isWrite: Bool { !method.isSafe }
+}
+
+/// What a definition file says, checked but not yet compiled.
+struct Definition {
+    var title = ""
+    var maximum = Microversion.base
+    var roots: [(path: String, version: APIVersion)] = []
+    var discovery: [String] = []
+    var mediaTypes: [String] = []
+    var limitClasses: [(name: String, rate: String)] = []
+    var operations: [Operation] = []
+}
+
+/// One thing wrong in a definition file.
+public struct DefinitionMistake: Equatable, Sendable, CustomStringConvertible {
+    public var file: String
+    /// Both count from 1.
+    public var line: Int
+    public var column: Int
+    public var message: String
+
+    public var description: String { "\(file):\(line):\(column): \(message)" }
+}
+
+/// All things wrong in a definition file, in the file's order.
+public struct DefinitionMistakes: Error, CustomStringConvertible {
+    public var mistakes: [DefinitionMistake]
+
+    public var description: String { mistakes.map(\.description).joined(separator: "\n") }
+}

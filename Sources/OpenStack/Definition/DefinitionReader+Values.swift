@@ -1,0 +1,72 @@
+internal import Yams
+
+extension DefinitionReader {
+    mutating func add(_ message: String, line: Int, column: Int) {
+        mistakes.append(DefinitionMistake(file: file, line: line, column: column, message: message))
+    }
+
+    mutating func add(_ message: String, at node: Node) {
+        let mark = node.mark
+        add(message, line: mark?.line ?? 1, column: mark?.column ?? 1)
+    }
+
+    /// The node of a key itself, for its place.
+    func keyNode(_ key: String, of node: Node) -> Node {
+        node.mapping?.first { $0.key.scalar?.string == key }?.key ?? node
+    }
+
+    /// The members of a mapping in their order.
+    mutating func pairs(_ node: Node, _ what: String) -> [(key: String, value: Node)] {
+        guard let mapping = node.mapping else {
+            add("\(what) must be a mapping", at: node)
+            return []
+        }
+        return mapping.compactMap { key, value in key.scalar.map { ($0.string, value) } }
+    }
+
+    mutating func list(_ node: Node, _ what: String) -> [Node] {
+        guard let sequence = node.sequence else {
+            add("\(what) must be a list", at: node)
+            return []
+        }
+        return Array(sequence)
+    }
+
+    mutating func string(_ node: Node, _ what: String) -> String? {
+        guard let text = node.scalar?.string, !text.isEmpty else {
+            add("\(what) must be a text", at: node)
+            return nil
+        }
+        return text
+    }
+
+    mutating func strings(_ node: Node, _ what: String) -> [String] {
+        list(node, what).compactMap { string($0, what) }
+    }
+
+    mutating func bool(_ node: Node, _ what: String) -> Bool? {
+        guard let value = node.bool else {
+            add("\(what) must be true or false", at: node)
+            return nil
+        }
+        return value
+    }
+
+    mutating func integer(_ node: Node, _ what: String, in range: ClosedRange<Int>) -> Int? {
+        guard let value = node.int, range.contains(value) else {
+            add("\(what) must be a number of \(range.lowerBound) to \(range.upperBound)", at: node)
+            return nil
+        }
+        return value
+    }
+
+    mutating func version(_ node: Node, _ what: String) -> Microversion? {
+        guard let text = node.scalar?.string,
+            let version = Array(text.utf8).withUnsafeBufferPointer({ Microversion.read($0) })
+        else {
+            add("\(what) must be a version such as \"2.90\"", at: node)
+            return nil
+        }
+        return version
+    }
+}

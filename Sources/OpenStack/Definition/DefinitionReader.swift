@@ -1,0 +1,229 @@
+internal import HTTP
+internal import Yams
+
+/// Reads a definition file: OpenAPI 3.1 with `x-gatehouse`, every mistake with its place.
+///
+/// - Shape: keys of OpenAPI that say nothing to Gatehouse are skipped; unknown keys of `x-gatehouse` are mistakes.
+struct DefinitionReader {
+    let file: String
+    var mistakes: [DefinitionMistake] = []
+    var definition = Definition()
+    // Defaults of the document level.
+    var maxContent = 114_688
+    var content = ContentMode.collected
+    var defaultInvalidStatus = 400
+    var sharedParameters: [String: Node] = [:]
+    var seenIDs: Set<String> = []
+    var seenPaths: Set<String> = []
+
+    /// Reads all of `text`; throws every mistake there is, or the one that ends reading.
+    static func read(text: String, file: String) throws(DefinitionMistakes) -> Definition {
+        var reader = DefinitionReader(file: file)
+        if let root = reader.compose(text) { reader.readDocument(root) }
+        guard reader.mistakes.isEmpty else { throw DefinitionMistakes(mistakes: reader.mistakes) }
+        return reader.definition
+    }
+
+    private mutating func compose(_ text: String) -> Node? {
+        do {
+            if let root = try Yams.compose(yaml: text) { return root }
+            add("the file is empty", line: 1, column: 1)
+        } catch let error as YamlError {
+            switch error {
+            case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+                .composer(_, let problem, let mark, _):
+                add(problem, line: mark.line, column: mark.column)
+            case .duplicatedKeysInMapping(let keys, let context):
+                add(
+                    "the same key twice: \(keys.joined(separator: ", "))", line: context.mark.line,
+                    column: context.mark.column)
+            case .reader(let problem, _, _, _): add(problem, line: 1, column: 1)
+            default: add("not readable as YAML", line: 1, column: 1)
+            }
+        } catch {
+            add("not readable as YAML", line: 1, column: 1)
+        }
+        return nil
+    }
+
+    mutating func readDocument(_ root: Node) {
+        let members = pairs(root, "the document")
+        for (key, node) in members {
+            switch key {
+            case "openapi":
+                if let version = string(node, "openapi"), !version.hasPrefix("3.1") {
+                    add("openapi must be 3.1", at: node)
+                }
+            case "info":
+                for (key, value) in pairs(node, "info") {
+                    if key == "title" { definition.title = string(value, "title") ?? "" }
+                    if key == "version", let version = version(value, "version") {
+                        definition.maximum = version
+                    }
+                }
+            case "components":
+                for (key, value) in pairs(node, "components") where key == "parameters" {
+                    for (name, parameter) in pairs(value, "parameters") { sharedParameters[name] = parameter }
+                }
+            case "x-gatehouse": readDefaults(node)
+            default: break
+            }
+        }
+        if definition.roots.isEmpty { add("x-gatehouse.roots is missing", at: root) }
+        guard let paths = members.first(where: { $0.key == "paths" }) else {
+            return add("paths is missing", at: root)
+        }
+        for (path, node) in pairs(paths.value, "paths") {
+            readPath(path, node, keyNode(path, of: paths.value))
+        }
+    }
+
+    private mutating func readDefaults(_ node: Node) {
+        for (key, value) in pairs(node, "x-gatehouse") {
+            switch key {
+            case "roots":
+                for item in list(value, key) { readRoot(item) }
+            case "discovery": definition.discovery = strings(value, key)
+            case "max_content": maxContent = integer(value, key, in: 0...(1 << 40)) ?? maxContent
+            case "content": content = contentMode(value) ?? content
+            case "media_types": definition.mediaTypes = strings(value, key)
+            case "project_id": _ = pairs(value, key)
+            case "invalid": defaultInvalidStatus = invalidStatus(value) ?? defaultInvalidStatus
+            case "limit_classes":
+                for (name, rate) in pairs(value, key) {
+                    definition.limitClasses.append((name, string(rate, "the rate of \(name)") ?? ""))
+                }
+            default: add("unknown key in x-gatehouse: \(key)", at: keyNode(key, of: node))
+            }
+        }
+    }
+
+    private mutating func readRoot(_ node: Node) {
+        var path: String?
+        var version: APIVersion?
+        for (key, value) in pairs(node, "a root") {
+            switch key {
+            case "path":
+                path = string(value, key)
+                if let path, !path.hasPrefix("/") || path.hasSuffix("/") {
+                    add("a root's path begins with a slash and ends with none", at: value)
+                }
+            case "version":
+                switch string(value, key) {
+                case "v2": version = .v2
+                case "v2.1": version = .v21
+                default: add("a root's version is v2 or v2.1", at: value)
+                }
+            default: add("unknown key of a root: \(key)", at: keyNode(key, of: node))
+            }
+        }
+        guard let path, let version else { return add("a root needs path and version", at: node) }
+        definition.roots.append((path, version))
+    }
+
+    private mutating func readPath(_ path: String, _ node: Node, _ place: Node) {
+        guard let names = templateNames(path) else {
+            return add("not a path: it begins with a slash, and braces hold whole segments", at: place)
+        }
+        if names.count > RouteMatch.maximumParameterCount {
+            add("more than \(RouteMatch.maximumParameterCount) parameters in a path", at: place)
+        }
+        let shape = path.split(separator: "/").map { $0.hasPrefix("{") ? "{}" : String($0) }.joined(
+            separator: "/")
+        if !seenPaths.insert(shape).inserted { add("the same path twice: \(path)", at: place) }
+        var shared: [Parameter] = []
+        let members = pairs(node, path)
+        for (key, value) in members where key == "parameters" { shared = readParameters(value) }
+        for (key, value) in members {
+            guard let method = method(key) else {
+                if key != "parameters", key != "summary", key != "description", key != "servers" {
+                    add("unknown method: \(key)", at: value)
+                }
+                continue
+            }
+            readOperation(path, names, method, shared, value)
+        }
+    }
+
+    /// The names in braces, in their order; nil for a path of the wrong form.
+    private func templateNames(_ path: String) -> [String]? {
+        guard path.hasPrefix("/") else { return nil }
+        var names: [String] = []
+        for segment in path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
+            if segment.hasPrefix("{"), segment.hasSuffix("}"), segment.count > 2 {
+                names.append(String(segment.dropFirst().dropLast()))
+            } else if segment.contains("{") || segment.contains("}") || segment.isEmpty && path != "/" {
+                return nil
+            }
+        }
+        return names
+    }
+
+    private func method(_ key: String) -> Method? {
+        switch key {
+        case "get": .get
+        case "head": .head
+        case "post": .post
+        case "put": .put
+        case "delete": .delete
+        case "patch": .patch
+        case "options": .options
+        default: nil
+        }
+    }
+
+    private mutating func readOperation(
+        _ path: String, _ names: [String], _ method: Method, _ shared: [Parameter], _ node: Node
+    ) {
+        var operation = Operation(id: "", method: method, path: path)
+        // A method that carries content takes it as the document says, others carry none.
+        if method == .post || method == .put || method == .patch { operation.content = content }
+        operation.maxContentByteCount = maxContent
+        operation.parameters = shared
+        for (key, value) in pairs(node, "\(method.name) \(path)") {
+            switch key {
+            case "operationId": operation.id = readID(value)
+            case "tags": operation.tags = strings(value, key)
+            case "parameters": operation.parameters += readParameters(value)
+            case "requestBody": if operation.content == .none { operation.content = content }
+            case "responses":
+                for (code, described) in pairs(value, key) {
+                    guard let number = Int(code), (100..<600).contains(number) else {
+                        add("not a status: \(code)", at: described)
+                        continue
+                    }
+                    operation.responseCodes.append(number)
+                }
+            case "x-gatehouse": readExtension(value, into: &operation)
+            default: break
+            }
+        }
+        if operation.id.isEmpty { add("operationId is missing", at: node) }
+        for name in names
+        where !operation.parameters.contains(where: { $0.place == .path && $0.name == name }) {
+            add("the path parameter \(name) is not described", at: node)
+        }
+        var seen: Set<String> = []
+        for parameter in operation.parameters {
+            if !seen.insert(parameter.place.rawValue + " " + parameter.name).inserted {
+                add("the parameter \(parameter.name) is described twice", at: node)
+            }
+            if parameter.place == .path, !names.contains(parameter.name) {
+                add("\(parameter.name) is not in the path", at: node)
+            }
+        }
+        definition.operations.append(operation)
+    }
+
+    private mutating func readID(_ node: Node) -> String {
+        guard let id = string(node, "operationId") else { return "" }
+        let isPlain = id.utf8.allSatisfy {
+            (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F || $0 == 0x2E
+        }
+        if !isPlain || !id.contains(".") {
+            add("operationId is resource.verb in lower case: \(id)", at: node)
+        }
+        if !seenIDs.insert(id).inserted { add("operationId is there twice: \(id)", at: node) }
+        return id
+    }
+}

@@ -1,0 +1,132 @@
+public import Bytes
+public import HTTP
+
+/// What the hot path asks about an operation: trivial values and views of the table's own bytes.
+///
+/// - Ownership: the views live as long as the `OperationTable`.
+public struct OperationFacts {
+    /// The operation's id, such as `servers.list`.
+    public let idBytes: ByteView
+    /// The first tag: the resource family.
+    public let tagBytes: ByteView
+    /// CADF action, such as `read/list`.
+    public let auditAction: ByteView
+    /// Index in the table's `limitClasses`.
+    public let limitClass: Int
+    public let method: Method
+    public let isDiscovery: Bool
+    public let isWrite: Bool
+    public let requiresAdmin: Bool
+    public let hasActions: Bool
+    public let cacheClass: CacheClass
+    public let cacheScope: CacheScope
+    public let content: ContentMode
+    public let maxContentByteCount: Int
+    public let minimum: Microversion
+    public let maximum: Microversion
+    let firstRule: Int
+    let ruleCount: Int
+    let firstAction: Int
+    let actionCount: Int
+
+    /// Tells whether the operation exists at a microversion.
+    @inline(__always) func covers(_ version: Microversion) -> Bool {
+        version >= minimum && version <= maximum
+    }
+}
+
+/// What the hot path asks about an action.
+public struct ActionFacts {
+    public let key: ByteView
+    public let auditAction: ByteView
+    /// Index in the table's `limitClasses`.
+    public let limitClass: Int
+    public let requiresAdmin: Bool
+    public let minimum: Microversion
+    public let maximum: Microversion
+}
+
+/// A compiled parameter: where its texts are in the table's bytes.
+struct ParameterRule {
+    var name: ByteRange
+    /// Place in the definition, which is the order of Nova's own schema.
+    var order: UInt16
+    var rule: Rule
+    var v2Rule: Rule
+    var isList: Bool
+    var minimum: Microversion
+    var maximum: Microversion
+    var firstChoice: Int32
+    var choiceCount: Int32
+    var retiredMaximum: Microversion
+    /// The choices as Python writes the list, with and without the retired ones.
+    var choicesText: ByteRange
+    var remainingText: ByteRange
+    var invalidStatus: UInt16
+    var message: ByteRange
+}
+
+/// One allowed value of a parameter.
+struct Choice {
+    var text: ByteRange
+    var isRetired: Bool
+    var isForAdmins: Bool
+}
+
+/// A step of the path trie.
+struct RouteNode {
+    var firstEdge: Int32
+    var edgeCount: Int32
+    /// The node that any segment leads to, or -1.
+    var parameterChild: Int32
+    var firstMethod: Int32
+    var methodCount: Int32
+    /// One bit for each method, by its raw value.
+    var methods: UInt16
+}
+
+/// A literal segment and where it leads.
+struct RouteEdge {
+    var name: ByteRange
+    var child: Int32
+}
+
+/// A method of a path and the operation behind it.
+struct RouteMethod {
+    var method: Method
+    var operation: Int32
+}
+
+/// A root or a discovery path.
+struct RoutePrefix {
+    var path: ByteRange
+    var version: APIVersion
+}
+
+/// What a path and a method lead to.
+///
+/// - Shape: ranges count from the path's first byte and are still percent-encoded.
+public struct RouteMatch {
+    public enum Outcome: Equatable, Sendable {
+        /// No route → 404.
+        case unknown
+        /// Index in the table.
+        case operation(Int)
+        /// A route, but not for this method → 405; `allow` is for `OperationTable.allowValue`.
+        case methodNotAllowed(allow: Int)
+    }
+
+    /// Most parameters that one path has.
+    public static var maximumParameterCount: Int { 4 }
+
+    public var outcome = Outcome.unknown
+    public var version = APIVersion.none
+    /// The project segment, when the path has one.
+    public var project: ByteRange?
+    /// A version document by its exact path: served without a token.
+    public var isDiscovery = false
+    public var parameters: InlineArray<4, ByteRange> = .init(repeating: .empty)
+    public var parameterCount = 0
+
+    public init() {}
+}

@@ -1,0 +1,87 @@
+public import Bytes
+internal import HTTP
+
+extension OperationTable {
+    /// Tells whether a Content-Type is one that the API reads; a field that is absent or empty passes.
+    ///
+    /// - Source: Nova asks this of every method, GET too, and looks at the part before the first semicolon only.
+    public func accepts(mediaType: ByteView?) -> Bool {
+        guard let mediaType else { return true }
+        var end = 0
+        while end < mediaType.count, mediaType[end] != 0x3B { end += 1 }
+        let essence = mediaType.view(0, end).trimmed()
+        if essence.isEmpty { return true }
+        for index in 0..<mediaTypeCount where Self.equalsIgnoringCase(essence, view(mediaTypes[index])) {
+            return true
+        }
+        return false
+    }
+
+    private static func equalsIgnoringCase(_ left: ByteView, _ right: ByteView) -> Bool {
+        guard left.count == right.count else { return false }
+        for index in 0..<left.count where ASCII.lowercased(left[index]) != ASCII.lowercased(right[index]) {
+            return false
+        }
+        return true
+    }
+
+    /// Checks collected content: media type, JSON syntax, and which action it names.
+    ///
+    /// - Shape: `content` is the whole content, empty for none. Only POST and PUT have content that Nova reads.
+    /// - Limits: 64 levels of JSON; `scratch` needs room for the content's longest key.
+    /// - Errors: 415; 400 for what is no JSON, for an action body without exactly one key and for an unknown action;
+    ///   404 for an action body that is no object but counts one, as Nova has it.
+    /// - Source: Nova's `Resource` and `action_peek`; facts §2.1, §3.1 (action-*, post-*).
+    public func validateContent(
+        operation: Int, mediaType: ByteView?, content: ByteView, scratch: inout Buffer, message: inout Buffer
+    ) -> ContentVerdict {
+        guard accepts(mediaType: mediaType) else {
+            message.append(Messages.unsupportedContentType)
+            return .refused(status: 415)
+        }
+        let operationFacts = self[operation]
+        guard operationFacts.method == .post || operationFacts.method == .put else {
+            return .valid(actionKey: nil, action: nil)
+        }
+        if content.isEmpty, !operationFacts.hasActions { return .valid(actionKey: nil, action: nil) }
+        guard let summary = JSONScanner.scan(content) else { return malformed(&message) }
+        guard operationFacts.hasActions else { return .valid(actionKey: nil, action: nil) }
+        switch summary.kind {
+        case .number, .literal: return noSuchResource(&message)
+        case .string:
+            scratch.removeAll()
+            let inside = content.view(summary.value.lower + 1, Int(summary.value.count) - 2)
+            JSONScanner.appendUnescaped(inside, to: &scratch)
+            return Self.scalarCount(scratch.readable) == 1 ? noSuchResource(&message) : malformed(&message)
+        case .array: return summary.memberCount == 1 ? noSuchResource(&message) : malformed(&message)
+        case .object: break
+        }
+        // Equal keys count once, since they are one in Nova's dictionary.
+        guard summary.memberCount > 0, summary.hasSingleKey else { return malformed(&message) }
+        scratch.removeAll()
+        JSONScanner.appendUnescaped(content.view(summary.key), to: &scratch)
+        let name = scratch.readable
+        for index in operationFacts.firstAction..<operationFacts.firstAction + operationFacts.actionCount
+        where actions[index].key.equals(name) {
+            return .valid(actionKey: summary.key, action: index)
+        }
+        Messages.appendUnknownAction(name, to: &message)
+        return .refused(status: 400)
+    }
+
+    @inline(never) private func malformed(_ message: inout Buffer) -> ContentVerdict {
+        message.append(Messages.malformedContent)
+        return .refused(status: 400)
+    }
+
+    @inline(never) private func noSuchResource(_ message: inout Buffer) -> ContentVerdict {
+        message.append(Messages.notFound)
+        return .refused(status: 404)
+    }
+
+    private static func scalarCount(_ text: ByteView) -> Int {
+        var count = 0
+        for byte in text where byte & 0xC0 != 0x80 { count += 1 }
+        return count
+    }
+}

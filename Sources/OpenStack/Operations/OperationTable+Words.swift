@@ -1,0 +1,119 @@
+public import Bytes
+internal import HTTP
+
+extension OperationTable {
+    /// Appends what Nova says about a wrong value of a query parameter.
+    func appendMistake(
+        _ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion,
+        to message: inout Buffer
+    ) {
+        let name = view(rule.name)
+        switch kind {
+        case .marker:
+            message.append("marker [")
+            message.append(value)
+            message.append("] not found")
+        case .sortDirection:
+            message.append("Invalid input received: Unknown sort direction, must be 'desc' or 'asc'")
+        case .allTenants, .boolean:
+            message.append("Unrecognized value '")
+            message.append(value)
+            message.append(
+                "', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', 'off', 'on', 't', 'true', 'y', 'yes'"
+            )
+        case .integerFilter:
+            message.append("Invalid ")
+            message.append(name)
+            message.append(" filter [")
+            message.append(value)
+            message.append("]")
+        case .legacyInteger:
+            message.append("Invalid input received: ")
+            message.append(name)
+            message.append(
+                PythonText.readInteger(value) == .negative ? " must be >= 0" : " must be an integer")
+        case .legacyDate:
+            message.append("Invalid filter field: ")
+            message.append(name)
+            message.append(".")
+        default:
+            message.append("Invalid input for query parameters ")
+            message.append(name)
+            message.append(". Value: ")
+            message.append(value)
+            message.append(". ")
+            appendSchemaMistake(value, kind, rule, version, to: &message)
+        }
+    }
+
+    /// Appends jsonschema's part of a message: the value as Python shows it and what it is not.
+    private func appendSchemaMistake(
+        _ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion,
+        to message: inout Buffer
+    ) {
+        message.appendPythonRepresentation(value)
+        switch kind {
+        case .digits, .pageSize, .positive:
+            message.append(value.isEmpty ? " should be non-empty" : " does not match '^[0-9]*$'")
+        case .hostname:
+            if value.isEmpty {
+                message.append(" should be non-empty")
+            } else if value.count > 255, RuleForms.hasHostnameForm(value) {
+                message.append(" is too long")
+            } else {
+                message.append(" does not match '^[a-zA-Z0-9-._]*$'")
+            }
+        case .uuid: message.append(" is not a 'uuid'")
+        case .dateTime: message.append(" is not a 'date-time'")
+        case .regex: message.append(" is not a 'regex'")
+        default:
+            message.append(" is not one of ")
+            message.append(view(version > rule.retiredMaximum ? rule.remainingText : rule.choicesText))
+        }
+    }
+
+    /// Checks the parameters in a matched path.
+    ///
+    /// - Shape: `path` is the one that `match` was given.
+    /// - Errors: the status and words of the definition; by default 400 in the words of a schema.
+    public func validatePath(
+        _ path: ByteView, match: RouteMatch, scratch: inout Buffer, message: inout Buffer
+    ) -> QueryVerdict {
+        guard case .operation(let operation) = match.outcome, !match.isDiscovery else {
+            return .valid(QueryFacts())
+        }
+        let first = self[operation].firstRule + self[operation].ruleCount
+        for place in 0..<match.parameterCount {
+            let rule = rules[first + place]
+            guard rule.rule != .any else { continue }
+            scratch.removeAll()
+            PercentCoding.decode(path.view(match.parameters[place]), plusIsSpace: false, into: &scratch)
+            guard isWrong(scratch.readable, rule.rule, rule, .base) else { continue }
+            if rule.message.isEmpty {
+                message.append("Invalid input for field/attribute ")
+                message.append(view(rule.name))
+                message.append(". Value: ")
+                message.append(scratch.readable)
+                message.append(". ")
+                appendSchemaMistake(scratch.readable, rule.rule, rule, .base, to: &message)
+            } else {
+                appendTemplate(view(rule.message), scratch.readable, to: &message)
+            }
+            return .refused(status: Int(rule.invalidStatus))
+        }
+        return .valid(QueryFacts())
+    }
+
+    private func appendTemplate(_ template: ByteView, _ value: ByteView, to message: inout Buffer) {
+        var index = 0
+        while index < template.count {
+            if template[index] == 0x7B, index + 1 < template.count, template[index + 1] == 0x7D {
+                message.append(value)
+                index += 2
+            } else {
+                message.append(template[index])
+                index += 1
+            }
+        }
+    }
+}

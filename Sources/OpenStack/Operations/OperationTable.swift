@@ -1,0 +1,126 @@
+public import Bytes
+internal import HTTP
+
+/// All operations of one API, compiled from its definition: routes, rules and facts.
+///
+/// - Shape: flat arrays of trivial structs and one block of bytes, made once; look-ups allocate and retain nothing.
+/// - Ownership: immutable; a reload makes a new table. Views it lends live as long as it does.
+/// - Source: design: the API is data.
+// Unchecked because of the pointers: what they point to is never written after `init`.
+public final class OperationTable: @unchecked Sendable {
+    /// The operations as the definition says them, in its order; for cold uses.
+    public let operations: [Operation]
+    public let title: String
+    /// The names of the limit classes, in the definition's order, and the rates that were published for them.
+    public let limitClasses: [String]
+    public let publishedRates: [String]
+    /// The microversions that the API has.
+    public let minimum = Microversion.base
+    public let maximum: Microversion
+
+    let bytes: UnsafePointer<UInt8>
+    let byteCount: Int
+    let facts: UnsafePointer<OperationFacts>
+    let actions: UnsafePointer<ActionFacts>
+    let rules: UnsafePointer<ParameterRule>
+    let choices: UnsafePointer<Choice>
+    let nodes: UnsafePointer<RouteNode>
+    let edges: UnsafePointer<RouteEdge>
+    let methods: UnsafePointer<RouteMethod>
+    let roots: UnsafePointer<RoutePrefix>
+    let rootCount: Int
+    let discovery: UnsafePointer<RoutePrefix>
+    let discoveryCount: Int
+    /// The operation behind discovery paths, or -1.
+    let discoveryOperation: Int
+    let mediaTypes: UnsafePointer<ByteRange>
+    let mediaTypeCount: Int
+    let allowValues: UnsafePointer<ByteRange>
+    static var allowValueCount: Int { 64 }
+
+    /// Reads a definition and compiles it.
+    ///
+    /// - Errors: every mistake of the file, each with file, line and column.
+    public static func load(text: String, file: String) throws(DefinitionMistakes) -> OperationTable {
+        let definition = try DefinitionReader.read(text: text, file: file)
+        var builder = TableBuilder(definition)
+        builder.build()
+        if !builder.problems.isEmpty {
+            throw DefinitionMistakes(
+                mistakes: builder.problems.map {
+                    DefinitionMistake(file: file, line: 1, column: 1, message: $0)
+                })
+        }
+        return OperationTable(builder)
+    }
+
+    private init(_ builder: TableBuilder) {
+        operations = builder.definition.operations
+        title = builder.definition.title
+        limitClasses = builder.limitClasses
+        publishedRates = builder.definition.limitClasses.map(\.rate)
+        maximum = builder.definition.maximum
+        let frozenBytes = Self.frozen(builder.bytes)
+        bytes = frozenBytes
+        byteCount = builder.bytes.count
+        let all = ByteView(start: frozenBytes, count: builder.bytes.count)
+        facts = Self.frozen(builder.facts(in: all))
+        actions = Self.frozen(builder.actionFacts(in: all))
+        rules = Self.frozen(builder.rules)
+        choices = Self.frozen(builder.choices)
+        nodes = Self.frozen(builder.nodes)
+        edges = Self.frozen(builder.edges)
+        methods = Self.frozen(builder.methods)
+        roots = Self.frozen(builder.roots)
+        rootCount = builder.roots.count
+        discovery = Self.frozen(builder.discovery)
+        discoveryCount = builder.discovery.count
+        discoveryOperation = builder.discoveryOperation
+        mediaTypes = Self.frozen(builder.mediaTypes)
+        mediaTypeCount = builder.mediaTypes.count
+        allowValues = Self.frozen(builder.allowValues)
+    }
+
+    deinit {
+        bytes.deallocate()
+        facts.deallocate()
+        actions.deallocate()
+        rules.deallocate()
+        choices.deallocate()
+        nodes.deallocate()
+        edges.deallocate()
+        methods.deallocate()
+        roots.deallocate()
+        discovery.deallocate()
+        mediaTypes.deallocate()
+        allowValues.deallocate()
+    }
+
+    private static func frozen<Element>(_ array: [Element]) -> UnsafePointer<Element> {
+        let block = UnsafeMutablePointer<Element>.allocate(capacity: max(array.count, 1))
+        for (index, element) in array.enumerated() { (block + index).initialize(to: element) }
+        return UnsafePointer(block)
+    }
+
+    /// The facts of an operation by its index; traps past the end.
+    public subscript(_ operation: Int) -> OperationFacts {
+        precondition(operation >= 0 && operation < operations.count)
+        return facts[operation]
+    }
+
+    /// The facts of an action, by the index that `validateContent` gave.
+    public func action(_ index: Int) -> ActionFacts { actions[index] }
+
+    /// The index of the operation with an id, such as `servers.list`; walks all, for cold uses.
+    public func find(_ id: String) -> Int? { operations.firstIndex { $0.id == id } }
+
+    /// The value of `Allow` for a 405, such as `DELETE, GET`.
+    public func allowValue(_ allow: Int) -> ByteView {
+        precondition(allow >= 0 && allow < Self.allowValueCount)
+        return view(allowValues[allow])
+    }
+
+    @inline(__always) func view(_ range: ByteRange) -> ByteView {
+        ByteView(start: bytes + range.lower, count: Int(range.count))
+    }
+}

@@ -1,0 +1,47 @@
+/// Who a token stands for.
+///
+/// - Shape: immutable, shared by both loops with one retain; texts that the hot path compares or writes are bytes.
+/// - Source: identity API v3, `GET /v3/auth/tokens`; facts §1.5.
+public final class Identity: Sendable {
+    public let userID: [UInt8]
+    public let userName: [UInt8]
+    public let userDomainID: [UInt8]
+    public let userDomainName: [UInt8]
+    /// Empty when the token is scoped to no project.
+    public let projectID: [UInt8]
+    public let projectName: [UInt8]
+    public let projectDomainID: [UInt8]
+    public let projectDomainName: [UInt8]
+    public let roles: [String]
+    public let isAdmin: Bool
+    /// The roles in order, once each, joined by commas: what a role class is in a cache key.
+    public let rolesKey: [UInt8]
+    /// Seconds since 1970 at which the token ends; nil for a token without an end.
+    public let expiresAt: Int64?
+
+    /// Makes an identity; `adminRoles` are the roles that make an administrator, `admin` by Nova's default policy.
+    public init(
+        userID: String, userName: String = "", userDomainID: String = "", userDomainName: String = "",
+        projectID: String = "", projectName: String = "", projectDomainID: String = "",
+        projectDomainName: String = "", roles: [String], adminRoles: [String] = ["admin"],
+        expiresAt: Int64? = nil
+    ) {
+        self.userID = Array(userID.utf8)
+        self.userName = Array(userName.utf8)
+        self.userDomainID = Array(userDomainID.utf8)
+        self.userDomainName = Array(userDomainName.utf8)
+        self.projectID = Array(projectID.utf8)
+        self.projectName = Array(projectName.utf8)
+        self.projectDomainID = Array(projectDomainID.utf8)
+        self.projectDomainName = Array(projectDomainName.utf8)
+        self.roles = roles
+        // oslo.policy compares role names in lower case.
+        let lowered = Set(roles.map { $0.lowercased() })
+        isAdmin = adminRoles.contains { lowered.contains($0.lowercased()) }
+        rolesKey = Array(lowered.sorted().joined(separator: ",").utf8)
+        self.expiresAt = expiresAt
+    }
+
+    /// Tells whether the token has ended at `now`, in seconds since 1970.
+    public func hasExpired(at now: Int64) -> Bool { expiresAt.map { $0 <= now } ?? false }
+}

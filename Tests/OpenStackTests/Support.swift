@@ -1,0 +1,66 @@
+import Bytes
+import Foundation
+import HTTP
+import Testing
+
+@testable import OpenStack
+
+/// Runs `body` with a view of a text's UTF-8.
+func withBytes<Result>(_ text: String, _ body: (ByteView) throws -> Result) rethrows -> Result {
+    try Array(text.utf8).withUnsafeBufferPointer { try body($0) }
+}
+
+/// What `body` appends, as a String.
+func appended(_ capacity: Int = 65_536, _ body: (inout Buffer) -> Void) -> String {
+    var buffer = Buffer(capacity: capacity)
+    body(&buffer)
+    return buffer.readable.string
+}
+
+/// The root of the package, from this file's place.
+let packageRoot = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+
+/// The definition that ships with Gatehouse, compiled.
+let shipped: OperationTable = {
+    let file = packageRoot.appending(path: "config/openapi/compute.yaml")
+    let text = try? String(contentsOf: file, encoding: .utf8)
+    do {
+        return try OperationTable.load(text: text ?? "", file: "compute.yaml")
+    } catch {
+        fatalError("\(error)")
+    }
+}()
+
+/// How a table routes a request, as one line: the operation's id, `405 ALLOW` or `404`.
+func route(_ table: OperationTable, _ method: String, _ path: String) -> String {
+    withBytes(path) { path in
+        let match = table.match(path: path, method: withBytes(method) { Method.find($0) })
+        switch match.outcome {
+        case .operation(let index): return table[index].idBytes.string
+        case .methodNotAllowed(let allow): return "405 " + table.allowValue(allow).string
+        case .unknown: return "404"
+        }
+    }
+}
+
+/// What a query check says, as one line: `200` with facts, or status and message.
+func verdict(
+    _ table: OperationTable, _ id: String, _ query: String, version: APIVersion = .v21,
+    microversion: String = "2.1",
+    isAdmin: Bool = false
+) -> String {
+    var scratch = Buffer(capacity: 16_384)
+    var message = Buffer(capacity: 65_536)
+    let effective = withBytes(microversion) { Microversion.read($0)! }
+    let verdict = withBytes(query) { query in
+        table.validateQuery(
+            query, operation: table.find(id)!, version: version, microversion: effective, isAdmin: isAdmin,
+            scratch: &scratch, message: &message)
+    }
+    switch verdict {
+    case .valid(let facts):
+        return "200" + (facts.asksDeleted ? " deleted" : "") + (facts.asksAllTenants ? " all_tenants" : "")
+    case .refused(let status): return "\(status) \(message.readable.string)"
+    }
+}
