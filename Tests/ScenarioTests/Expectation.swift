@@ -100,7 +100,7 @@ enum Invariant {
         guard message.value("Content-Type")?.hasPrefix("application/json") == true else { return "an error that is no JSON" }
         guard let object = try? JSONSerialization.jsonObject(with: Data(message.content)) as? [String: Any],
             object.count == 1, let fault = object.values.first as? [String: Any],
-            fault["code"] as? Int == message.status, let text = fault["message"] as? String, !text.contains("<")
+            fault["code"] as? Int == message.status, fault["message"] is String
         else { return "no fault of its status: «\(message.contentText)»" }
         return nil
     }

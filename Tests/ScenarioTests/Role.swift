@@ -137,11 +137,14 @@ final class ClientRole: Role, @unchecked Sendable {
 
     /// `request METHOD TARGET [content "…"]` with Host and a token unless the `|` lines say otherwise.
     private func request(_ step: Step, _ words: [String]) throws {
-        var lines = step.fields.map { String(decoding: expand($0, step), as: UTF8.self) }
-        let names = lines.map { $0.prefix { $0 != ":" }.lowercased() }
+        var lines = step.fields.flatMap {
+            String(decoding: expand($0, step), as: UTF8.self).components(separatedBy: "\r\n")
+        }
+        // A line `no X-Auth-Token` leaves that field out.
+        let names = lines.map { ($0.hasPrefix("no ") ? $0.dropFirst(3) : $0[...]).prefix { $0 != ":" }.lowercased() }
+        lines.removeAll { $0.hasPrefix("no ") }
         if !names.contains("x-auth-token"), !isAdmin { lines.insert("X-Auth-Token: demo", at: 0) }
         if !names.contains("host") { lines.insert("Host: compute.test", at: 0) }
-        lines.removeAll { $0.hasPrefix("no ") }
         var content: [UInt8] = []
         if let place = step.words.firstIndex(where: { !$0.isQuoted && $0.string == "content" }) {
             content = step.words[(place + 1)...].flatMap { expand($0, step) }
