@@ -70,6 +70,8 @@ extension Worker {
     /// Answers with `failure`'s own status and message.
     func fail(_ exchange: ExchangePointer, _ failure: Failure, retryAfterSeconds: Int = 0) -> Verdict {
         exchange.pointee.failure = failure
+        // Nobody is left to be answered.
+        if failure == .clientGone { return .finish }
         let answer = failure.answer ?? (500, "Unexpected API Error.")
         message.removeAll()
         message.append(answer.message)

@@ -48,6 +48,8 @@ enum Failure: UInt8, CaseIterable {
     /// The status this failure is answered with, and its message; nil where the refusing stage words it itself.
     var answer: (status: Int, message: StaticString)? {
         switch self {
+        // Of content that was being passed on; a refused head is worded by its reader.
+        case .unreadableRequest: (400, "The request content could not be read.")
         case .headTimeout: (408, "The server timed out waiting for the request head.")
         case .contentTimeout: (408, "The server timed out waiting for the request content.")
         case .contentTooLarge: (413, "Request is too large.")

@@ -20,7 +20,10 @@ extension Worker {
         line.append(UInt8(0x30 + milliseconds % 10))
         line.append("Z\",\"request_id\":\"")
         exchange.pointee.requestID.append(to: &line)
-        if let range = exchange.pointee.head.fields.find(.xOpenStackRequestID), RequestID.isValid(bytes.view(range)) {
+        // Of a head that was refused or cut short there are fields, but no bytes that may be looked at.
+        if exchange.pointee.head.byteCount > 0, let range = exchange.pointee.head.fields.find(.xOpenStackRequestID),
+            RequestID.isValid(bytes.view(range))
+        {
             line.append("\",\"global_request_id\":\"")
             line.append(bytes.view(range))
         }

@@ -9,12 +9,14 @@ public enum ISO8601 {
     /// Tells whether the text is a date, its numbers in range.
     public static func isDate(_ text: ByteView) -> Bool {
         var text = text
-        if let last = text.last, last == 0x0A { text = text.view(0, text.count - 1) }
+        // By index: `last` allocates where the compiler does not specialize it.
+        if text.count > 0, text[text.count - 1] == 0x0A { text = text.view(0, text.count - 1) }
         guard let year = number(text, 0, 2 + 2), year > 0 else { return false }
         if text.count == 4 { return true }
         if text[4] == 0x2D {
             // One or two digits; the longer reading first, as the pattern is greedy.
-            return dayPart(text, 5, 2, year) || dayPart(text, 5, 1, year)
+            if dayPart(text, 5, 2, year) { return true }
+            return dayPart(text, 5, 1, year)
         }
         guard text.count > 6 else { return false }
         return dayPart(text, 4, 2, year)
@@ -26,7 +28,8 @@ public enum ISO8601 {
         let next = start + width
         if next == text.count { return (1...12).contains(month) }
         if text[next] == 0x2D {
-            return timePart(text, next + 1, 2, year, month) || timePart(text, next + 1, 1, year, month)
+            if timePart(text, next + 1, 2, year, month) { return true }
+            return timePart(text, next + 1, 1, year, month)
         }
         return timePart(text, next, 2, year, month)
     }

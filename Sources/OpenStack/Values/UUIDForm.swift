@@ -20,8 +20,11 @@ public enum UUIDForm {
         var text = text
         if text.starts(with: "urn:") { text = text.view(4, text.count - 4) }
         if text.starts(with: "uuid:") { text = text.view(5, text.count - 5) }
-        while let first = text.first, first == 0x7B || first == 0x7D { text = text.view(1, text.count - 1) }
-        while let last = text.last, last == 0x7B || last == 0x7D { text = text.view(0, text.count - 1) }
+        // By index: `first` and `last` allocate where the compiler does not specialize them.
+        while text.count > 0, text[0] == 0x7B || text[0] == 0x7D { text = text.view(1, text.count - 1) }
+        while text.count > 0, text[text.count - 1] == 0x7B || text[text.count - 1] == 0x7D {
+            text = text.view(0, text.count - 1)
+        }
         var digitCount = 0
         for byte in text where byte != 0x2D {
             guard ASCII.hexValue(byte) != nil else { return false }

@@ -64,7 +64,7 @@ struct NetworkService {
 
     private func networks(_ token: Token) -> [JSONValue] {
         cloud.networks.map { network in
-            .object([
+            .members([
                 ("id", .string(network.id)), ("name", .string(network.name)),
                 ("tenant_id", .string(network.project)),
                 ("project_id", .string(network.project)), ("admin_state_up", .bool(true)),
@@ -77,7 +77,7 @@ struct NetworkService {
 
     private func subnets() -> [JSONValue] {
         cloud.networks.map { network in
-            .object([
+            .members([
                 ("id", .string(network.subnet)), ("name", .string(network.name + "-subnet")),
                 ("network_id", .string(network.id)), ("project_id", .string(network.project)),
                 ("ip_version", .number("4")), ("cidr", .string(network.prefix + ".0.0/16")),
@@ -90,7 +90,7 @@ struct NetworkService {
         let servers = (cloud.serversByProject[token.project ?? ""] ?? []).filter { !$0.isDeleted }
         return servers.flatMap { server in
             server.interfaces.map { interface in
-                .object([
+                .members([
                     ("id", .string(interface.port)), ("name", .string("")),
                     ("network_id", .string(interface.network)), ("device_id", .string(server.id)),
                     ("device_owner", .string("compute:nova")), ("mac_address", .string(interface.mac)),
@@ -100,7 +100,7 @@ struct NetworkService {
                         "fixed_ips",
                         .array(
                             interface.addresses.map { address in
-                                .object([
+                                .members([
                                     ("subnet_id", .string(interface.subnet)),
                                     ("ip_address", .string(address.address)),
                                 ])
@@ -113,7 +113,7 @@ struct NetworkService {
 
     private func group(_ token: Token) -> JSONValue {
         let project = token.project ?? ""
-        return .object([
+        return .members([
             ("id", .string(Ids.fixed("group default \(project)"))), ("name", .string("default")),
             ("description", .string("Default security group")), ("project_id", .string(project)),
             ("tenant_id", .string(project)), ("security_group_rules", .array([])), ("stateful", .bool(true)),

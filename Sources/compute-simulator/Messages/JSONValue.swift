@@ -1,22 +1,26 @@
+/// One member of a JSON object.
+///
+/// - Shape: a structure, since some incremental builds of Swift 6.3 find a circular reference in a tuple here.
+struct JSONMember {
+    var name: String
+    var value: JSONValue
+}
+
 /// A JSON value whose object members keep their order.
 ///
 /// - Shape: numbers keep their spelling, since Nova repeats them in its messages.
-indirect enum JSONValue: Equatable {
+enum JSONValue {
     case null
     case bool(Bool)
     case number(String)
     case string(String)
     case array([JSONValue])
-    case object([(String, JSONValue)])
-
-    static func == (left: JSONValue, right: JSONValue) -> Bool {
-        JSONWriter.value(left) == JSONWriter.value(right)
-    }
+    case object([JSONMember])
 
     /// The member `name`, the last one when it stands there twice (as Python reads it).
     subscript(_ name: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
-        return members.last { $0.0 == name }?.1
+        return members.last { $0.name == name }?.value
     }
 
     var string: String? {
@@ -46,10 +50,13 @@ indirect enum JSONValue: Equatable {
 
     var members: [(String, JSONValue)]? {
         guard case .object(let members) = self else { return nil }
-        return members
+        return members.map { ($0.name, $0.value) }
     }
 
-    var isNull: Bool { self == .null }
+    var isNull: Bool {
+        guard case .null = self else { return false }
+        return true
+    }
 
     /// The value as Python's `repr` prints it, since Nova's schema messages carry that.
     var pythonText: String {
@@ -60,7 +67,7 @@ indirect enum JSONValue: Equatable {
         case .string(let text): Self.pythonQuoted(text)
         case .array(let items): "[" + items.map(\.pythonText).joined(separator: ", ") + "]"
         case .object(let members):
-            "{" + members.map { "'\($0.0)': \($0.1.pythonText)" }.joined(separator: ", ") + "}"
+            "{" + members.map { "'\($0.name)': \($0.value.pythonText)" }.joined(separator: ", ") + "}"
         }
     }
 
@@ -84,6 +91,17 @@ indirect enum JSONValue: Equatable {
 
     /// The value as Python's `str` prints it: a string without its quotes.
     var plainText: String { string ?? pythonText }
+}
+
+extension JSONValue: Equatable {
+    /// An object of these members.
+    static func members(_ pairs: [(String, JSONValue)]) -> JSONValue {
+        .object(pairs.map { JSONMember(name: $0.0, value: $0.1) })
+    }
+
+    static func == (left: JSONValue, right: JSONValue) -> Bool {
+        JSONWriter.value(left) == JSONWriter.value(right)
+    }
 }
 
 /// Reads one JSON text.
@@ -141,7 +159,7 @@ struct JSONParser {
 
     private mutating func object(depth: Int) -> JSONValue? {
         position += 1
-        var members: [(String, JSONValue)] = []
+        var members: [JSONMember] = []
         skipSpace()
         if take(UInt8(ascii: "}")) { return .object(members) }
         while true {
@@ -149,7 +167,7 @@ struct JSONParser {
             guard next == UInt8(ascii: "\""), let name = text() else { return nil }
             skipSpace()
             guard take(UInt8(ascii: ":")), let item = value(depth: depth + 1) else { return nil }
-            members.append((name, item))
+            members.append(JSONMember(name: name, value: item))
             skipSpace()
             if take(UInt8(ascii: "}")) { return .object(members) }
             guard take(UInt8(ascii: ",")) else { return nil }

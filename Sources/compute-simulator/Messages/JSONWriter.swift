@@ -59,7 +59,7 @@ struct JSONWriter {
         case .string(let text): string(text)
         case .array(let items): array { writer in for item in items { writer.value(item) } }
         case .object(let members):
-            object { writer in for (name, item) in members { writer.member(name, item) } }
+            object { writer in for member in members { writer.member(member.name, member.value) } }
         }
     }
 

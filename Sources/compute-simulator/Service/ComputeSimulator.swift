@@ -108,8 +108,9 @@ struct ComputeSimulator: ParsableCommand {
         do { service = try Service(settings) } catch { throw ValidationError("\(error)") }
         SignalSource.ignore(SIGPIPE)
         _ = DescriptorLimit.raise()
+        let ended = DispatchSemaphore(value: 0)
         let signals = [SIGTERM, SIGINT].map { number in
-            SignalSource(number, queue: service.loop.queue) { service.stop { Foundation.exit(0) } }
+            SignalSource(number, queue: service.loop.queue) { service.stop { ended.signal() } }
         }
         service.start()
         let ready =
@@ -122,6 +123,7 @@ struct ComputeSimulator: ParsableCommand {
             throw ValidationError("--bind-port-file: cannot write \(bindPortFile)")
         }
         FileHandle.standardOutput.write(Data(ready))
-        withExtendedLifetime((service, signals)) { dispatchMain() }
+        // Not dispatchMain: it never returns, so the optimizer would end the signal sources before it.
+        withExtendedLifetime((service, signals)) { ended.wait() }
     }
 }
