@@ -54,10 +54,12 @@ struct ScenarioFile: Sendable, CustomStringConvertible {
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path
 
+    private static let wanted = ProcessInfo.processInfo.environment["SCENARIO"]
+    static let isWhole = wanted == nil
+
     /// All scenario files, by path; `SCENARIO` in the environment keeps those whose path contains it.
     static let all: [ScenarioFile] = {
         let directory = root + "/Tests/Scenarios"
-        let wanted = ProcessInfo.processInfo.environment["SCENARIO"]
         let names = FileManager.default.enumerator(atPath: directory)?.compactMap { $0 as? String } ?? []
         return names.filter { $0.hasSuffix(".scenario") && (wanted.map($0.contains) ?? true) }.sorted()
             .map { ScenarioFile(path: directory + "/" + $0, description: String($0.dropLast(9))) }
