@@ -66,6 +66,17 @@ extension UnsafeBufferPointer where Element == UInt8 {
         count >= literal.utf8CodeUnitCount && view(0, literal.utf8CodeUnitCount).equals(literal)
     }
 
+    /// Tells whether the bytes of `literal` stand anywhere within; for cold paths, since it tries each place.
+    public func contains(_ literal: StaticString) -> Bool {
+        let wanted = literal.utf8CodeUnitCount
+        guard wanted > 0, count >= wanted else { return wanted == 0 }
+        let first = literal.utf8Start[0]
+        for start in 0...(count - wanted) where self[start] == first && view(start, wanted).equals(literal) {
+            return true
+        }
+        return false
+    }
+
     /// Lends what is left without spaces and tabs at both ends (RFC 9110 §5.6.3, OWS).
     @inlinable public func trimmed() -> ByteView {
         var low = 0

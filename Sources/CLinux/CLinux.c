@@ -316,6 +316,10 @@ int32_t CLinux_openForAppend(const char *path, uint32_t mode) {
     ANSWER(CLinux_callOpen, open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, (mode_t)mode));
 }
 
+int32_t CLinux_duplicate(int32_t descriptor) {
+    ANSWER(CLinux_callOpen, fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+}
+
 int32_t CLinux_endsInsideLine(const char *path) {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (descriptor < 0) return 0;

@@ -176,6 +176,9 @@ public final class AppendFile: @unchecked Sendable {
     }
 
     private static func open(_ path: String, mode: UInt32) -> Int32 {
+        // The standard streams may be sockets or another user's terminal, which cannot be opened by name.
+        if path == "/dev/stdout" { return CLinux_duplicate(1) }
+        if path == "/dev/stderr" { return CLinux_duplicate(2) }
         let endsInsideLine = CLinux_endsInsideLine(path) == 1
         let descriptor = CLinux_openForAppend(path, mode)
         if descriptor >= 0, endsInsideLine {

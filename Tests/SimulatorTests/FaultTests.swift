@@ -27,9 +27,8 @@ struct FaultTests {
         plan.add(
             try FaultPlan.read(
                 Array(
-                    "[{\"match\": {\"method\": \"GET\", \"path\": \"/a\"}, \"skip\": 1, \"count\": 2, "
-                        + "\"action\": \"hang\"}]"
-                        .utf8)))
+                    ("[{\"match\": {\"method\": \"GET\", \"path\": \"/a\"}, \"skip\": 1, \"count\": 2, "
+                        + "\"action\": \"hang\"}]").utf8)))
         func take(_ method: String, _ target: String) -> Bool {
             plan.take(method: method, target: target, listener: "nova") != nil
         }

@@ -63,6 +63,8 @@ int32_t CLinux_setKeepAlive(
     int32_t descriptor, int32_t idleSeconds, int32_t intervalSeconds, int32_t probeCount);
 
 int32_t CLinux_openForAppend(const char *path, uint32_t mode);
+// A second descriptor of what `descriptor` is open on, closed on exec.
+int32_t CLinux_duplicate(int32_t descriptor);
 // 1 when the file at `path` is regular and its last byte is not a line feed, else 0.
 int32_t CLinux_endsInsideLine(const char *path);
 int64_t CLinux_write(int32_t descriptor, const void *bytes, size_t count);

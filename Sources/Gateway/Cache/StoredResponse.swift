@@ -119,10 +119,12 @@ final class StoredResponse: Sendable {
     let freshUntil: UInt64
     let staleUntil: UInt64
     let errorUntil: UInt64
+    /// Some cell did not answer, and its servers are named without their state: true for now, but never kept.
+    let isPartial: Bool
 
     init(
         status: Int, fields: Content, representation: Representation, requestedAt: UInt64, freshUntil: UInt64,
-        staleUntil: UInt64, errorUntil: UInt64
+        staleUntil: UInt64, errorUntil: UInt64, isPartial: Bool
     ) {
         self.status = status
         self.fields = fields
@@ -131,7 +133,11 @@ final class StoredResponse: Sendable {
         self.freshUntil = freshUntil
         self.staleUntil = staleUntil
         self.errorUntil = errorUntil
+        self.isPartial = isPartial
     }
+
+    /// Whether the store may keep it; the answers to those who waited are no stored responses by themselves.
+    var isStorable: Bool { status == 200 && !isPartial }
 
     /// Bytes it is charged with in the cache: content, fields and a flat share for coded forms and book-keeping.
     var byteCount: Int { representation.content.count + representation.content.count / 4 + fields.count + 512 }

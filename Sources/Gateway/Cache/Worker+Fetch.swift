@@ -136,9 +136,20 @@ extension Worker {
         let stored = StoredResponse(
             status: status, fields: Content(fetch.fields.readable), representation: representation,
             requestedAt: exchange.pointee.forwardedAt, freshUntil: fresh,
-            staleUntil: fresh + lists.stale, errorUntil: fresh + lists.error)
+            staleUntil: fresh + lists.stale, errorUntil: fresh + lists.error,
+            isPartial: isPartial(exchange, fetch.collected.readable))
         finishFetch(exchange, .response(stored))
         return .finish
+    }
+
+    /// From 2.69, servers of a cell that is down come as bare items of status UNKNOWN (facts §2.3).
+    private func isPartial(_ exchange: ExchangePointer, _ content: ByteView) -> Bool {
+        switch exchange.pointee.microversion {
+        case .version(let version) where version >= Microversion(major: 2, minor: 69): break
+        case .latest: break
+        default: return false
+        }
+        return content.contains("\"status\": \"UNKNOWN\"")
     }
 
     /// An error answer to a fetch, in Nova's form, as every error of an upstream.
@@ -159,7 +170,7 @@ extension Worker {
         guard let fetch = exchange.pointee.fetch, !fetch.isComplete else { return }
         fetch.isComplete = true
         var stored: StoredResponse?
-        if case .response(let response) = outcome, response.status == 200 { stored = response }
+        if case .response(let response) = outcome, response.isStorable { stored = response }
         completeFetch(fetch, outcome, stored: stored)
     }
 

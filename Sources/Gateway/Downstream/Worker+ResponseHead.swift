@@ -58,7 +58,7 @@ extension Worker {
             default: break
             }
             let name = bytes.view(line.name)
-            if nominates, upstream.pointee.head.fields.nominates(name, in: bytes) { continue }
+            if nominates, line.known == .other, upstream.pointee.head.fields.nominates(name, in: bytes) { continue }
             output.appendField(name, bytes.view(line.value))
         }
         if !hasDate { output.append(dateLine.readable) }
@@ -129,7 +129,17 @@ extension Worker {
         switch exchange.pointee.reply.kind {
         case .fault: writeFault(exchange, connection)
         case .stored: writeStored(exchange, connection)
+        case .empty: writeEmpty(exchange, connection)
         }
+    }
+
+    /// An answer without content: 204 to `OPTIONS *`, which asks of the proxy itself (RFC 9110 §9.3.7).
+    private func writeEmpty(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
+        exchange.pointee.status = exchange.pointee.reply.status
+        connection.pointee.output.appendStatusLine(exchange.pointee.reply.status)
+        connection.pointee.output.append(dateLine.readable)
+        appendRequestIDs(exchange, to: &connection.pointee.output, compute: true, openStack: true)
+        finishHead(exchange, connection)
     }
 
     private func writeFault(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
@@ -272,7 +282,8 @@ extension Worker {
             output.append("; fwd-status=")
             output.appendDecimal(stored.status)
             if exchange.pointee.isCollapsed { output.append("; collapsed") }
-            if stored.status == 200 { output.append("; stored") }
+            if stored.isStorable { output.append("; stored") }
+            if stored.isPartial { output.append("; detail=partial") }
         }
         output.append("\r\nAge: ")
         output.appendDecimal((now &- min(now, stored.requestedAt)) / 1_000_000_000)

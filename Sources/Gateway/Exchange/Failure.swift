@@ -75,7 +75,7 @@ enum Failure: UInt8, CaseIterable {
 /// - Shape: for a fault, `status` and either the failure's own message or the worker's `message` buffer, written in the
 ///   same turn; for a stored response, the object itself.
 struct Reply {
-    enum Kind: UInt8 { case fault, stored }
+    enum Kind: UInt8 { case fault, stored, empty }
     var kind = Kind.fault
     var status = 0
     /// Seconds for Retry-After; 0 for none.

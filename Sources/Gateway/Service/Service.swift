@@ -149,6 +149,7 @@ public final class Service: @unchecked Sendable {
     private static func fixedKeys(_ old: Settings, _ new: Settings) -> [String] {
         var keys: [String] = []
         if old.workers != new.workers { keys.append("workers") }
+        if old.log != new.log { keys.append("log") }
         if old.admin != new.admin { keys.append("admin") }
         if old.accessLog != new.accessLog { keys.append("access_log") }
         if old.http.maxConnectionCount != new.http.maxConnectionCount { keys.append("http.max_connections") }

@@ -40,7 +40,7 @@ final class Worker: @unchecked Sendable {
     let events: UnsafeMutableBufferPointer<Readiness>
 
     // Written and read within one stage.
-    var message = Buffer(capacity: 16_384)
+    var message = Buffer(capacity: 65_536)
     var scratch = Buffer(capacity: 65_536)
     var key = Buffer(capacity: 32_768)
     var faultContent = Buffer(capacity: 65_536)

@@ -7,7 +7,7 @@ extension Worker {
     ///
     /// Version discovery is without a token (facts §3.2); two tokens are none.
     func authenticate(_ exchange: ExchangePointer) -> Verdict {
-        if let operation = operation(of: exchange), operation.isDiscovery { return .next }
+        if exchange.pointee.route.isDiscovery { return .next }
         let fields = exchange.pointee.head.fields.count(of: .xAuthToken)
         guard fields == 1, let range = exchange.pointee.head.fields.find(.xAuthToken) else {
             return fail(exchange, .unauthorized)

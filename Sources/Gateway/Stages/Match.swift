@@ -5,6 +5,11 @@ internal import OpenStack
 extension Worker {
     /// Match: finds the operation; refuses content that is declared too long, as Nova does before all else.
     func match(_ exchange: ExchangePointer) -> Verdict {
+        if exchange.pointee.head.target.form == .asterisk, exchange.pointee.head.method == .options {
+            exchange.pointee.reply.kind = .empty
+            exchange.pointee.reply.status = 204
+            return .reply
+        }
         let house = configuration(of: exchange)
         let path = exchange.pointee.headBytes.view(exchange.pointee.head.target.path)
         let method = exchange.pointee.head.method

@@ -35,6 +35,16 @@ extension Worker {
             return fail(exchange, .methodNotAllowed)
         case .unknown: return fail(exchange, .routeUnknown)
         }
+        if exchange.pointee.head.target.hasQuery {
+            let query = exchange.pointee.headBytes.view(exchange.pointee.head.target.query)
+            // Nova decodes the query before it looks at anything else of a routed request.
+            guard OperationTable.isUTF8(query, scratch: &scratch) else {
+                exchange.pointee.failure = .parameterInvalid
+                message.removeAll()
+                message.append(Messages.queryNotUTF8)
+                return refuse(exchange, status: 400)
+            }
+        }
         guard exchange.pointee.route.version == .v21 else { return nil }
         guard let table = table(of: exchange) else { return fail(exchange, .internalError) }
         let bytes = exchange.pointee.headBytes
@@ -102,7 +112,8 @@ extension Worker {
             return refuse(exchange, status: status)
         }
         guard exchange.pointee.head.target.hasQuery else { return .next }
-        let isAdmin = exchange.pointee.identity.map { $0._withUnsafeGuaranteedRef { $0.isAdmin } } ?? false
+        // Without an identity the upstream knows who asks; only what no role may ask is refused here.
+        let isAdmin = exchange.pointee.identity.map { $0._withUnsafeGuaranteedRef { $0.isAdmin } } ?? true
         let verdict = table.validateQuery(
             bytes.view(exchange.pointee.head.target.query), operation: exchange.pointee.operation,
             version: exchange.pointee.route.version, microversion: judgedVersion(exchange, table), isAdmin: isAdmin,

@@ -41,10 +41,8 @@ extension Worker {
                 if isFetch { continue }
             default: break
             }
-            // A known field is for all recipients, and verdicts and cache keys here rest on some: none can be nominated away.
-            if nominates, known == .other, exchange.pointee.head.fields.nominates(bytes.view(line.name), in: bytes) {
-                continue
-            }
+            // Connection cannot take away what this request was judged by, so only unknown names are dropped for it.
+            if nominates, known == .other, exchange.pointee.head.fields.nominates(bytes.view(line.name), in: bytes) { continue }
             output.appendField(bytes.view(line.name), bytes.view(line.value))
         }
         appendForwardedFor(exchange, to: &output)
