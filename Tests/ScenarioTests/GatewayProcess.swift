@@ -25,7 +25,8 @@ final class GatewayProcess: @unchecked Sendable {
     /// Starts serving and reads the ports from the log.
     func start() throws {
         let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent().appending(path: "gatehouse")
+        process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent().appending(
+            path: "gatehouse")
         process.arguments = ["serve", "--config", directory + "/gatehouse.yaml"]
         process.environment = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
         process.standardInput = FileHandle.nullDevice
@@ -39,7 +40,8 @@ final class GatewayProcess: @unchecked Sendable {
         try process.run()
         let pattern = #/serving admin=127\.0\.0\.1:(\d+) listeners="?127\.0\.0\.1:(\d+)/#
         let served = until { log.contains(pattern) || !process.isRunning }
-        guard served, let match = log.firstMatch(of: pattern), let admin = UInt16(match.1), let port = UInt16(match.2)
+        guard served, let match = log.firstMatch(of: pattern), let admin = UInt16(match.1),
+            let port = UInt16(match.2)
         else { throw SocketFailure("the gateway does not serve:\n\(log)") }
         self.port = port
         adminPort = admin

@@ -37,13 +37,15 @@ struct PlainMessage: Sendable {
                 break
             }
             guard socket.receive() else {
-                let how = socket.isReset ? "reset" : socket.isEnded ? "end of connection" : "nothing more came"
+                let how =
+                    socket.isReset ? "reset" : socket.isEnded ? "end of connection" : "nothing more came"
                 throw SocketFailure("\(how) instead of a whole head, after \(printable(socket.unread))")
             }
         }
         let head = String(decoding: socket.take(end + 4).dropLast(4), as: UTF8.self)
         let lines = head.components(separatedBy: "\r\n")
-        guard !head.replacingOccurrences(of: "\r\n", with: "").contains(where: { $0 == "\r" || $0 == "\n" }) else {
+        guard !head.replacingOccurrences(of: "\r\n", with: "").contains(where: { $0 == "\r" || $0 == "\n" })
+        else {
             throw SocketFailure("a CR or LF stands alone in the head \(printable(Array(head.utf8)))")
         }
         message.line = lines[0]
@@ -54,7 +56,8 @@ struct PlainMessage: Sendable {
             message.fields.append(
                 (
                     String(line[..<colon]),
-                    line[line.index(after: colon)...].trimmingCharacters(in: CharacterSet(charactersIn: " \t"))
+                    line[line.index(after: colon)...].trimmingCharacters(
+                        in: CharacterSet(charactersIn: " \t"))
                 ))
         }
         if headOnly { return message }

@@ -35,7 +35,9 @@ final class PlainSocket: @unchecked Sendable {
                 Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard result == 0 else { throw SocketFailure("connect to \(port): \(String(cString: strerror(errno)))") }
+        guard result == 0 else {
+            throw SocketFailure("connect to \(port): \(String(cString: strerror(errno)))")
+        }
         return made
     }
 
@@ -53,7 +55,9 @@ final class PlainSocket: @unchecked Sendable {
         return (descriptor, UInt16(bigEndian: address.sin_port))
     }
 
-    static func accept(_ listener: Int32, patience: TimeInterval = PlainSocket.patience) throws -> PlainSocket? {
+    static func accept(_ listener: Int32, patience: TimeInterval = PlainSocket.patience) throws
+        -> PlainSocket?
+    {
         guard wait(listener, Int16(POLLIN), patience) else { return nil }
         let descriptor = Glibc.accept(listener, nil, nil)
         guard descriptor >= 0 else { throw SocketFailure("accept: \(errno)") }
@@ -124,7 +128,9 @@ final class PlainSocket: @unchecked Sendable {
     }
 
     /// Something to read is there already, or the end.
-    func hasInput() -> Bool { !unread.isEmpty || Self.wait(descriptor, Int16(POLLIN), 0) && receive(patience: 0) }
+    func hasInput() -> Bool {
+        !unread.isEmpty || Self.wait(descriptor, Int16(POLLIN), 0) && receive(patience: 0)
+    }
 
     func shutdownWrite() { Glibc.shutdown(descriptor, Int32(SHUT_WR)) }
 

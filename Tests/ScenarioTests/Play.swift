@@ -58,7 +58,8 @@ final class Play: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         guard let firstMismatch else { return nil }
-        return "\(file.path):\(firstMismatch.line): \(firstMismatch.text)\n" + transcript.joined(separator: "\n")
+        return "\(file.path):\(firstMismatch.line): \(firstMismatch.text)\n"
+            + transcript.joined(separator: "\n")
             + "\nlog of the gateway:\n\(gateway.log)"
     }
 
@@ -66,7 +67,8 @@ final class Play: @unchecked Sendable {
         let steps = try file.steps()
         for step in steps where step.verb == "gateway" { fragment += step.text }
         for step in steps where step.verb == "upstream" {
-            upstreams.append(try UpstreamRole(step.words[1].string, play: self, isDown: step.plain.contains("down")))
+            upstreams.append(
+                try UpstreamRole(step.words[1].string, play: self, isDown: step.plain.contains("down")))
         }
         // Without one of its own, a scenario has an upstream that must not be asked anything.
         if upstreams.isEmpty { upstreams.append(try UpstreamRole("u1", play: self, isDown: false)) }
@@ -80,7 +82,9 @@ final class Play: @unchecked Sendable {
         set("gateway", "127.0.0.1:\(gateway.port)")
         let idle = try gateway.metrics()
         for step in steps {
-            do { try perform(step) } catch let error as Mismatch { throw error } catch { throw Mismatch(step.line, "\(error)") }
+            do { try perform(step) } catch let error as Mismatch { throw error } catch {
+                throw Mismatch(step.line, "\(error)")
+            }
             try stopIfFailed()
         }
         for name in background.keys { join(name) }
@@ -172,7 +176,9 @@ final class Play: @unchecked Sendable {
                     ("gatehouse_upstream_connections_open", 0), ("gatehouse_blocks_lent", lent),
                 ] {
                     let value = GatewayProcess.sample(name, in: now)
-                    if value == nil || value! > limit { last += " \(name) \(value.map { "\($0)" } ?? "absent")" }
+                    if value == nil || value! > limit {
+                        last += " \(name) \(value.map { "\($0)" } ?? "absent")"
+                    }
                 }
                 return last.isEmpty
             }
@@ -184,7 +190,9 @@ final class Play: @unchecked Sendable {
 
     private func expectExit(_ line: Int) throws {
         hasEnded = true
-        guard let status = gateway.waitForExit() else { throw Mismatch(line, "the gateway did not end by itself") }
+        guard let status = gateway.waitForExit() else {
+            throw Mismatch(line, "the gateway did not end by itself")
+        }
         guard status == 0 else { throw Mismatch(line, "the gateway ended with \(status)") }
     }
 

@@ -22,7 +22,8 @@ class Role: @unchecked Sendable {
             for step in steps {
                 do {
                     try play.stopIfFailed()
-                    try perform(step, words: step.words.map { String(decoding: expand($0, step), as: UTF8.self) })
+                    try perform(
+                        step, words: step.words.map { String(decoding: expand($0, step), as: UTF8.self) })
                 } catch let error as Mismatch {
                     return play.fail(error)
                 } catch {
@@ -90,10 +91,13 @@ class Role: @unchecked Sendable {
             let found = socket.take(wanted.count)
             play.note(name, "< \(printable(found))")
             guard found == wanted else {
-                throw Mismatch(step.line, "\(name): bytes are \(printable(found)), expected \(printable(wanted))")
+                throw Mismatch(
+                    step.line, "\(name): bytes are \(printable(found)), expected \(printable(wanted))")
             }
         default:
-            if let text = try Expectation.check(words, message) { throw Mismatch(step.line, "\(name): \(text)") }
+            if let text = try Expectation.check(words, message) {
+                throw Mismatch(step.line, "\(name): \(text)")
+            }
         }
     }
 }
@@ -141,7 +145,9 @@ final class ClientRole: Role, @unchecked Sendable {
             String(decoding: expand($0, step), as: UTF8.self).components(separatedBy: "\r\n")
         }
         // A line `no X-Auth-Token` leaves that field out.
-        let names = lines.map { ($0.hasPrefix("no ") ? $0.dropFirst(3) : $0[...]).prefix { $0 != ":" }.lowercased() }
+        let names = lines.map {
+            ($0.hasPrefix("no ") ? $0.dropFirst(3) : $0[...]).prefix { $0 != ":" }.lowercased()
+        }
         lines.removeAll { $0.hasPrefix("no ") }
         if !names.contains("x-auth-token"), !isAdmin { lines.insert("X-Auth-Token: demo", at: 0) }
         if !names.contains("host") { lines.insert("Host: compute.test", at: 0) }
@@ -152,7 +158,10 @@ final class ClientRole: Role, @unchecked Sendable {
                 lines.append("Content-Length: \(content.count)")
             }
         }
-        let bytes = Array("\(words[1]) \(words[2]) HTTP/1.1\r\n".utf8) + lines.flatMap { Array("\($0)\r\n".utf8) } + [0x0D, 0x0A] + content
+        let bytes =
+            Array("\(words[1]) \(words[2]) HTTP/1.1\r\n".utf8) + lines.flatMap { Array("\($0)\r\n".utf8) } + [
+                0x0D, 0x0A,
+            ] + content
         asksHeadOnly = words[1] == "HEAD"
         play.note(name, "> \(printable(bytes))")
         try open().send(bytes)
@@ -179,7 +188,8 @@ final class ClientRole: Role, @unchecked Sendable {
             throw Mismatch(step.line, "\(name): \(error)")
         }
         let fields = message.fields.map { "\($0.name): \($0.value)" }.joined(separator: " | ")
-        play.note(name, "< \(message.line) | \(fields) \(printable(message.content))\(message.isCut ? " cut" : "")")
+        play.note(
+            name, "< \(message.line) | \(fields) \(printable(message.content))\(message.isCut ? " cut" : "")")
         guard "\(message.status)" == words[2] else {
             throw Mismatch(step.line, "\(name): status \(message.status), expected \(words[2])")
         }

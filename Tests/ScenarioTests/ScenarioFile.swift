@@ -159,7 +159,8 @@ private struct StepReader {
                 let once = words[words.count - 1].bytes
                 words[words.count - 1].bytes =
                     once.count == 1
-                    ? Array(repeating: once[0], count: count) : Array(repeatElement(once, count: count).joined())
+                    ? Array(repeating: once[0], count: count)
+                    : Array(repeatElement(once, count: count).joined())
             }
         }
         return words
@@ -181,7 +182,9 @@ private struct StepReader {
             case 0x5C: bytes.append(0x5C)
             case UInt8(ascii: "x"):
                 let digits = String(decoding: rest.prefix(2), as: UTF8.self)
-                guard let value = UInt8(digits, radix: 16) else { throw Mismatch(number, "\\x needs two digits") }
+                guard let value = UInt8(digits, radix: 16) else {
+                    throw Mismatch(number, "\\x needs two digits")
+                }
                 rest.removeFirst(2)
                 bytes.append(value)
             default: throw Mismatch(number, "unknown escape")

@@ -59,11 +59,16 @@ final class UpstreamRole: Role, @unchecked Sendable {
         if let place = step.words.firstIndex(where: { !$0.isQuoted && $0.string == "content" }) {
             content = step.words[(place + 1)...].flatMap { expand($0, step) }
         }
-        let isFramed = lines.contains { ["content-length", "transfer-encoding"].contains($0.prefix { $0 != ":" }.lowercased()) }
+        let isFramed = lines.contains {
+            ["content-length", "transfer-encoding"].contains($0.prefix { $0 != ":" }.lowercased())
+        }
         if !isFramed, !["204", "304"].contains(words[1]), !words.contains("unframed") {
             lines.append("Content-Length: \(content.count)")
         }
-        let bytes = Array("HTTP/1.1 \(words[1]) Made up\r\n".utf8) + lines.flatMap { Array("\($0)\r\n".utf8) } + [0x0D, 0x0A] + content
+        let bytes =
+            Array("HTTP/1.1 \(words[1]) Made up\r\n".utf8) + lines.flatMap { Array("\($0)\r\n".utf8) } + [
+                0x0D, 0x0A,
+            ] + content
         play.note(name, "> \(printable(bytes))")
         try open().send(bytes)
     }
@@ -88,10 +93,14 @@ final class UpstreamRole: Role, @unchecked Sendable {
     func expectNothingLeft() throws {
         if !isDown, let extra = try PlainSocket.accept(listener, patience: 0) {
             extra.receive(patience: 1)
-            throw Mismatch(0, "\(name): a connection came that the scenario does not expect, with \(printable(extra.unread))")
+            throw Mismatch(
+                0,
+                "\(name): a connection came that the scenario does not expect, with \(printable(extra.unread))"
+            )
         }
         for connection in connections where connection.hasInput() {
-            throw Mismatch(0, "\(name): bytes came that the scenario does not expect: \(printable(connection.unread))")
+            throw Mismatch(
+                0, "\(name): bytes came that the scenario does not expect: \(printable(connection.unread))")
         }
     }
 
