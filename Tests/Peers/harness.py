@@ -186,7 +186,7 @@ class Simulator(Process):
 
     def add_fault(self, action, path="", count=1, **more):
         match = {"path": path, **({"method": more.pop("method")} if "method" in more else {})}
-        self.control("POST", "/faults", {"match": match, "action": action, "count": count, **more})
+        self.control("POST", "/faults", [{"match": match, "action": action, "count": count, **more}])
 
     def requests(self, prefix="", listener="nova"):
         """The requests that arrived, oldest first; fields as a list of pairs."""
@@ -201,23 +201,24 @@ class Simulator(Process):
 
 
 class Gatehouse(Process):
-    """The gateway in front of `upstreams`, with settings of the test's own laid over plain ones."""
+    """The gateway in front of `upstream` (one or several), with the test's own settings laid over plain ones."""
 
     name = "gatehouse"
 
-    def __init__(self, directory, upstream, settings=None, definition=COMPUTE, prefix=(), port=0, apis=None):
+    def __init__(self, directory, upstream, settings=None, definitions=(COMPUTE,), prefix=(), port=0,
+                 upstream_settings=None):
         super().__init__(directory)
         urls = [upstream] if isinstance(upstream, str) else list(upstream)
         plain = {
             "listeners": [{"address": f"{LOOPBACK}:{port}"}],
             "admin": {"address": f"{LOOPBACK}:0"},
             "workers": 2,
-            "apis": [{"definition": str(definition), "upstream": {"endpoints": urls}}],
+            "apis": [
+                {"definition": str(definition), "upstream": {"endpoints": urls, **(upstream_settings or {})}}
+                for definition in definitions],
             "identity": {"provider": "static", "static": {"tokens": demo_tokens()}},
             "access_log": {"path": str(self.directory / "access.log")},
         }
-        if apis is not None:
-            plain["apis"] = apis
         self.settings = merged(plain, settings or {})
         if self.settings["identity"]["provider"] == "none":
             self.settings["identity"] = {"provider": "none"}
@@ -276,9 +277,9 @@ class Gatehouse(Process):
         left = {}
         if values["gatehouse_exchanges_in_flight"] != 0:
             left["exchanges"] = self.exchanges()
-        # The request for the metrics has a connection and may have a block at each end of it.
+        # The request for the metrics has a connection itself, counted by the totals only, and a block at each end of it.
         opened = values["gatehouse_connections_accepted_total"] - values["gatehouse_connections_closed_total"]
-        if values["gatehouse_connections_open"] > 1 or opened > 1:
+        if values["gatehouse_connections_open"] > 0 or opened > 1:
             left["connections"] = (values["gatehouse_connections_open"], opened)
         if values["gatehouse_upstream_busy_connections"] != 0:
             left["busy upstream connections"] = values["gatehouse_upstream_busy_connections"]

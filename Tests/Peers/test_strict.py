@@ -36,10 +36,8 @@ def upstream():
 
 @pytest.fixture
 def gatehouse(tmp_path, upstream):
-    apis = [
-        {"definition": str(path), "upstream": {"endpoints": [upstream.url]}}
-        for path in (harness.COMPUTE, harness.STREAM)]
-    with harness.Gatehouse(tmp_path, upstream.url, {"cache": False}, apis=apis) as running:
+    definitions = (harness.COMPUTE, harness.STREAM)
+    with harness.Gatehouse(tmp_path, upstream.url, {"cache": False}, definitions=definitions) as running:
         yield running
 
 

@@ -13,6 +13,8 @@ extension Worker {
         }
         // An exchange whose head never came whole is no request; its connection's end is counted elsewhere.
         let hasRequest = exchange.pointee.stage == .record && (exchange.pointee.head.byteCount > 0 || exchange.pointee.status > 0)
+        // Its client left, but the upstream may have carried it out.
+        if exchange.pointee.forwardedAt > 0, exchange.pointee.responseHeadAt == 0 { writeWasForwarded(exchange) }
         abandonUpstream(exchange)
         if hasRequest, !isAdminExchange(exchange) {
             if exchange.pointee.failure == .clientGone, exchange.pointee.status == 0 { exchange.pointee.status = 499 }
