@@ -55,6 +55,7 @@ let package = Package(
         .testTarget(
             name: "gatehouseTests", dependencies: ["gatehouse", .product(name: "Logging", package: "swift-log")],
             swiftSettings: swift),
+        .testTarget(name: "ScenarioTests", dependencies: ["CZlib"], swiftSettings: swift),
         .testTarget(name: "StructureTests", swiftSettings: swift),
     ]
 )

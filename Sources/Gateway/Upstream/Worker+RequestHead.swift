@@ -19,7 +19,7 @@ extension Worker {
             output.append(bytes.view(target.query))
         }
         output.append(" HTTP/1.1\r\n")
-        output.appendField(.host, bytes.view(exchange.pointee.head.host))
+        output.appendField(.host, upstreamHost(exchange))
 
         let nominates = exchange.pointee.head.fields.count(of: .connection) > 0
         var hasGlobalID = false
@@ -74,9 +74,17 @@ extension Worker {
         peer.append(to: &output)
         output.append("\r\nX-Forwarded-Proto: ")
         output.append(publicScheme(exchange))
-        output.append("\r\nX-Forwarded-Host: ")
-        output.append(publicHost(exchange))
         output.append("\r\n")
+        let host = publicHost(exchange)
+        if !host.isEmpty { output.appendField(.xForwardedHost, host) }
+    }
+
+    /// The request's own Host; the endpoint's where an HTTP/1.0 client named none, since HTTP/1.1 needs one.
+    private func upstreamHost(_ exchange: ExchangePointer) -> ByteView {
+        let host = exchange.pointee.headBytes.view(exchange.pointee.head.host)
+        guard host.isEmpty, let endpoint = exchange.pointee.endpoint else { return host }
+        // Settings take `http://` endpoints only, so the authority begins behind these 7 bytes.
+        return endpoint._withUnsafeGuaranteedRef { $0.url.bytes.view(7, $0.url.count - 7) }
     }
 
     /// The host that links must name: a trusted proxy's X-Forwarded-Host, else the request's own.

@@ -1,0 +1,270 @@
+import Dispatch
+import Foundation
+
+/// One run of a scenario: the gateway, its clients and upstreams, and what all of them saw.
+final class Play: @unchecked Sendable {
+    // Unchecked: what several roles touch is behind `lock`; the rest belongs to the thread of `run`.
+    let file: ScenarioFile
+    let gateway: GatewayProcess
+    private let lock = NSCondition()
+    private var variables: [String: [UInt8]] = [:]
+    private var marks: Set<String> = []
+    private var transcript: [String] = []
+    private var firstMismatch: Mismatch?
+
+    private var upstreams: [UpstreamRole] = []
+    private var clients: [String: ClientRole] = [:]
+    private var background: [String: DispatchGroup] = [:]
+    private var fragment: [String] = []
+    private var hasEnded = false
+
+    init(_ file: ScenarioFile) throws {
+        self.file = file
+        gateway = try GatewayProcess()
+    }
+
+    /// Plays the scenario; answers what went wrong with the transcript, or nil.
+    static func run(_ file: ScenarioFile) -> String? {
+        do {
+            let play = try Play(file)
+            do {
+                try play.act()
+            } catch let error as Mismatch {
+                play.fail(error)
+            } catch {
+                play.fail(Mismatch(0, "\(error)"))
+            }
+            play.finish()
+            return play.verdict()
+        } catch {
+            return "\(file.path): \(error)"
+        }
+    }
+
+    /// Lets no role outlive the play, whatever it waits for.
+    private func finish() {
+        lock.lock()
+        let hasFailed = firstMismatch != nil
+        lock.unlock()
+        if hasFailed {
+            gateway.signal(SIGKILL)
+            for upstream in upstreams { upstream.stop() }
+        }
+        for name in background.keys { join(name) }
+        for upstream in upstreams { upstream.join() }
+    }
+
+    private func verdict() -> String? {
+        lock.lock()
+        defer { lock.unlock() }
+        guard let firstMismatch else { return nil }
+        return "\(file.path):\(firstMismatch.line): \(firstMismatch.text)\n"
+            + transcript.joined(separator: "\n")
+            + "\nlog of the gateway:\n\(gateway.log)"
+    }
+
+    private func act() throws {
+        let steps = try file.steps()
+        for step in steps where step.verb == "gateway" { fragment += step.text }
+        for step in steps where step.verb == "upstream" {
+            upstreams.append(
+                try UpstreamRole(step.words[1].string, play: self, isDown: step.plain.contains("down")))
+        }
+        // Without one of its own, a scenario has an upstream that must not be asked anything.
+        if upstreams.isEmpty { upstreams.append(try UpstreamRole("u1", play: self, isDown: false)) }
+        set("project", ScenarioSettings.project)
+        set("other", ScenarioSettings.other)
+        set("server", "9168b536-cd40-4630-b43f-b259807c6e87")
+        set("directory", gateway.directory)
+        for upstream in upstreams { set(upstream.name, "127.0.0.1:\(upstream.port)") }
+        try writeSettings(fragment)
+        try gateway.start()
+        set("gateway", "127.0.0.1:\(gateway.port)")
+        let idle = try gateway.metrics()
+        for step in steps {
+            do { try perform(step) } catch let error as Mismatch { throw error } catch {
+                throw Mismatch(step.line, "\(error)")
+            }
+            try stopIfFailed()
+        }
+        for name in background.keys { join(name) }
+        for upstream in upstreams { upstream.join() }
+        try stopIfFailed()
+        try end(idle: idle)
+    }
+
+    private func writeSettings(_ fragment: [String]) throws {
+        let text = ScenarioSettings.text(
+            fragment.map { String(decoding: expand(Array($0.utf8), it: []), as: UTF8.self) },
+            endpoints: upstreams.map { "\($0.port)" }, directory: gateway.directory)
+        try gateway.write(settings: text)
+    }
+
+    private func perform(_ step: Step) throws {
+        let words = step.words.map { String(decoding: expand($0.bytes, it: step.it), as: UTF8.self) }
+        switch step.verb {
+        case "gateway": break
+        case "settings": try writeSettings(step.text)
+        case "client", "admin":
+            let known = clients[words[1]]
+            let role = known ?? ClientRole(words[1], play: self, isAdmin: words[0] == "admin")
+            clients[words[1]] = role
+            let group = DispatchGroup()
+            background[words[1]] = group
+            role.start(step.body, group)
+            if !step.plain.contains("background") { join(words[1]) }
+        case "upstream": upstreams.first { $0.name == words[1] }?.start(step.body)
+        case "join": join(words[1])
+        case "signal":
+            let number = ["TERM": SIGTERM, "HUP": SIGHUP, "INT": SIGINT][words[1]]
+            guard let number else { throw Mismatch(step.line, "unknown signal") }
+            gateway.signal(number)
+        case "await": try awaitMark(words[1], step.line)
+        case "announce": announce(words[1])
+        case "wait": try wait(words, step.line)
+        case "expect": try expect(words, step.line)
+        default: throw Mismatch(step.line, "unknown step \(step.verb)")
+        }
+    }
+
+    /// `wait until metric NAME == 0`, `wait until log ~ "…"`, `wait until file NAME ~ "…"`.
+    private func wait(_ words: [String], _ line: Int) throws {
+        var last: String?
+        let holds = try until {
+            try stopIfFailed()
+            last = try observed(Array(words.dropFirst()), line)
+            return last == nil
+        }
+        if !holds { throw Mismatch(line, last ?? "not in time") }
+    }
+
+    /// `expect metric|log|file …` once, and `expect exit`.
+    private func expect(_ words: [String], _ line: Int) throws {
+        if words[1] == "exit" { return try expectExit(line) }
+        if let text = try observed(words, line) { throw Mismatch(line, text) }
+    }
+
+    private func observed(_ words: [String], _ line: Int) throws -> String? {
+        switch words[1] {
+        case "metric":
+            // Absent is zero: a sample shows up with its first count.
+            let value = GatewayProcess.sample(words[2], in: try gateway.metrics()) ?? 0
+            return try Expectation.mismatch(words[2], "\(Int(value))", words[3], words[4])
+        case "log": return try Expectation.mismatch("log", gateway.log, words[2], words[3])
+        case "file": return try Expectation.mismatch(words[2], gateway.text(of: words[2]), words[3], words[4])
+        default: throw Mismatch(line, "unknown observation \(words[1])")
+        }
+    }
+
+    private func join(_ name: String) {
+        background[name]?.wait()
+    }
+
+    /// The end of every scenario: nothing unasked at an upstream, nothing left open, exit 0.
+    private func end(idle: String) throws {
+        for client in clients.values { client.close() }
+        for upstream in upstreams { try upstream.expectNothingLeft() }
+        for upstream in upstreams { upstream.close() }
+        if !hasEnded {
+            let lent = GatewayProcess.sample("gatehouse_blocks_lent", in: idle) ?? 0
+            var last = ""
+            let isClean = try until {
+                let now = try gateway.metrics()
+                last = ""
+                for (name, limit) in [
+                    ("gatehouse_exchanges_in_flight", 0), ("gatehouse_connections_open", 0),
+                    ("gatehouse_upstream_connections_open", 0), ("gatehouse_blocks_lent", lent),
+                ] {
+                    let value = GatewayProcess.sample(name, in: now)
+                    if value == nil || value! > limit {
+                        last += " \(name) \(value.map { "\($0)" } ?? "absent")"
+                    }
+                }
+                return last.isEmpty
+            }
+            guard isClean else { throw Mismatch(0, "left over at the end:\(last)") }
+            gateway.signal(SIGTERM)
+            try expectExit(0)
+        }
+    }
+
+    private func expectExit(_ line: Int) throws {
+        hasEnded = true
+        guard let status = gateway.waitForExit() else {
+            throw Mismatch(line, "the gateway did not end by itself")
+        }
+        guard status == 0 else { throw Mismatch(line, "the gateway ended with \(status)") }
+    }
+
+    // MARK: - What roles share
+
+    func fail(_ mismatch: Mismatch) {
+        lock.lock()
+        defer { lock.unlock() }
+        if firstMismatch == nil { firstMismatch = mismatch }
+        lock.broadcast()
+    }
+
+    func stopIfFailed() throws {
+        lock.lock()
+        defer { lock.unlock() }
+        if let firstMismatch { throw firstMismatch }
+    }
+
+    func note(_ role: String, _ text: String) {
+        lock.lock()
+        defer { lock.unlock() }
+        transcript.append("\(role) \(text)")
+    }
+
+    func announce(_ mark: String) {
+        lock.lock()
+        defer { lock.unlock() }
+        marks.insert(mark)
+        lock.broadcast()
+    }
+
+    func awaitMark(_ mark: String, _ line: Int) throws {
+        lock.lock()
+        defer { lock.unlock() }
+        let end = Date(timeIntervalSinceNow: PlainSocket.patience)
+        while !marks.contains(mark) {
+            if let firstMismatch { throw firstMismatch }
+            guard lock.wait(until: end) else { throw Mismatch(line, "nobody announced \(mark)") }
+        }
+    }
+
+    func set(_ name: String, _ value: String) {
+        lock.lock()
+        defer { lock.unlock() }
+        variables[name] = Array(value.utf8)
+    }
+
+    /// Puts values in the place of `${name}`.
+    func expand(_ bytes: [UInt8], it row: [Word]) -> [UInt8] {
+        guard bytes.contains(UInt8(ascii: "$")) else { return bytes }
+        lock.lock()
+        defer { lock.unlock() }
+        var known = variables
+        for (place, word) in row.enumerated() { known[place == 0 ? "it" : "it.\(place + 1)"] = word.bytes }
+        // Twice, since a row may itself name a variable.
+        return Self.replace(Self.replace(bytes, known), known)
+    }
+
+    private static func replace(_ bytes: [UInt8], _ known: [String: [UInt8]]) -> [UInt8] {
+        var result: [UInt8] = []
+        var rest = bytes[...]
+        while let byte = rest.first {
+            if rest.starts(with: [0x24, 0x7B]), let end = rest.firstIndex(of: 0x7D),
+                let value = known[String(decoding: rest[(rest.startIndex + 2)..<end], as: UTF8.self)]
+            {
+                result += value
+                rest = rest[(end + 1)...]
+            } else {
+                result.append(byte)
+                rest.removeFirst()
+            }
+        }
+        return result
+    }
+}

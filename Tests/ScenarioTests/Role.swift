@@ -1,0 +1,209 @@
+import Dispatch
+import Foundation
+
+/// What clients and upstreams have in common: a socket, the message read last, and the steps both know.
+class Role: @unchecked Sendable {
+    // Unchecked: everything mutable belongs to the role's own thread while its steps run, and to the play's after.
+    let name: String
+    unowned let play: Play
+    var socket: PlainSocket?
+    var message = PlainMessage()
+    private let queue: DispatchQueue
+
+    init(_ name: String, play: Play) {
+        self.name = name
+        self.play = play
+        queue = DispatchQueue(label: "scenario.\(name)")
+    }
+
+    /// Runs `steps` on the role's own thread.
+    func start(_ steps: [Step], _ group: DispatchGroup) {
+        queue.async(group: group) { [self] in
+            for step in steps {
+                do {
+                    try play.stopIfFailed()
+                    try perform(
+                        step, words: step.words.map { String(decoding: expand($0, step), as: UTF8.self) })
+                } catch let error as Mismatch {
+                    return play.fail(error)
+                } catch {
+                    return play.fail(Mismatch(step.line, "\(name): \(error)"))
+                }
+            }
+        }
+    }
+
+    func expand(_ word: Word, _ step: Step) -> [UInt8] { play.expand(word.bytes, it: step.it) }
+
+    func open() throws -> PlainSocket { throw SocketFailure("not connected") }
+
+    func perform(_ step: Step, words: [String]) throws {
+        switch words[0] {
+        case "send":
+            let bytes = step.quoted.flatMap { expand($0, step) }
+            play.note(name, "> \(printable(bytes))")
+            try open().send(bytes)
+        case "close":
+            socket?.close()
+            socket = nil
+        case "reset":
+            socket?.reset()
+            socket = nil
+        case "shutdown": try open().shutdownWrite()
+        case "announce": play.announce(words[1])
+        case "await": try play.awaitMark(words[1], step.line)
+        case "remember": try remember(words, step)
+        case "expect": try expect(step, words)
+        default: throw Mismatch(step.line, "unknown step \(words[0])")
+        }
+    }
+
+    /// `remember tag field ETag`, `remember id content "…(…)…"`.
+    private func remember(_ words: [String], _ step: Step) throws {
+        var value: String?
+        if words[2] == "field" {
+            value = message.value(words[3])
+        } else if let match = try message.contentText.firstMatch(of: Regex(words[3])), match.count > 1 {
+            value = match[1].substring.map(String.init)
+        }
+        guard let value else { throw Mismatch(step.line, "nothing to remember") }
+        play.set(words[1], value)
+    }
+
+    func expect(_ step: Step, _ words: [String]) throws {
+        switch words[1] {
+        case "closed":
+            let socket = try open()
+            while socket.receive() {}
+            guard socket.unread.isEmpty else {
+                throw Mismatch(step.line, "\(name): unexpected bytes \(printable(socket.unread))")
+            }
+            guard socket.isEnded else { throw Mismatch(step.line, "\(name): the connection stays open") }
+            if words.count > 2, words[2] == "by", socket.isReset != (words[3] == "reset") {
+                throw Mismatch(step.line, "\(name): the connection ended the other way")
+            }
+            socket.close()
+            self.socket = nil
+        case "bytes":
+            let wanted = step.quoted.flatMap { expand($0, step) }
+            let socket = try open()
+            while socket.unread.count < wanted.count, socket.receive() {}
+            let found = socket.take(wanted.count)
+            play.note(name, "< \(printable(found))")
+            guard found == wanted else {
+                throw Mismatch(
+                    step.line, "\(name): bytes are \(printable(found)), expected \(printable(wanted))")
+            }
+        default:
+            if let text = try Expectation.check(words, message) {
+                throw Mismatch(step.line, "\(name): \(text)")
+            }
+        }
+    }
+}
+
+/// A client of the gateway, or of its admin listener.
+final class ClientRole: Role, @unchecked Sendable {
+    private let isAdmin: Bool
+    /// The last `request` was a HEAD.
+    private var asksHeadOnly = false
+
+    init(_ name: String, play: Play, isAdmin: Bool) {
+        self.isAdmin = isAdmin
+        super.init(name, play: play)
+    }
+
+    override func open() throws -> PlainSocket {
+        if let socket { return socket }
+        let made = try PlainSocket.connect(port: isAdmin ? play.gateway.adminPort : play.gateway.port)
+        socket = made
+        return made
+    }
+
+    override func perform(_ step: Step, words: [String]) throws {
+        switch words[0] {
+        case "connect":
+            // With a small receive buffer the gateway soon finds that the client does not take what it sends.
+            if words.count > 1, words[1] == "slow" {
+                socket = try PlainSocket.connect(port: play.gateway.port, receiveBuffer: 4_096)
+            } else {
+                _ = try open()
+            }
+        case "reconnect":
+            socket?.close()
+            socket = nil
+            _ = try open()
+        case "request": try request(step, words)
+        case "drain": try drain(step)
+        default: try super.perform(step, words: words)
+        }
+    }
+
+    /// `request METHOD TARGET [content "…"]` with Host and a token unless the `|` lines say otherwise.
+    private func request(_ step: Step, _ words: [String]) throws {
+        var lines = step.fields.flatMap {
+            String(decoding: expand($0, step), as: UTF8.self).components(separatedBy: "\r\n")
+        }
+        // A line `no X-Auth-Token` leaves that field out.
+        let names = lines.map {
+            ($0.hasPrefix("no ") ? $0.dropFirst(3) : $0[...]).prefix { $0 != ":" }.lowercased()
+        }
+        lines.removeAll { $0.hasPrefix("no ") }
+        if !names.contains("x-auth-token"), !isAdmin { lines.insert("X-Auth-Token: demo", at: 0) }
+        if !names.contains("host") { lines.insert("Host: compute.test", at: 0) }
+        var content: [UInt8] = []
+        if let place = step.words.firstIndex(where: { !$0.isQuoted && $0.string == "content" }) {
+            content = step.words[(place + 1)...].flatMap { expand($0, step) }
+            if !names.contains("content-length"), !names.contains("transfer-encoding") {
+                lines.append("Content-Length: \(content.count)")
+            }
+        }
+        let bytes =
+            Array("\(words[1]) \(words[2]) HTTP/1.1\r\n".utf8) + lines.flatMap { Array("\($0)\r\n".utf8) } + [
+                0x0D, 0x0A,
+            ] + content
+        asksHeadOnly = words[1] == "HEAD"
+        play.note(name, "> \(printable(bytes))")
+        try open().send(bytes)
+    }
+
+    /// Takes everything up to the connection's end, or up to the end of the current answer's framing.
+    private func drain(_ step: Step) throws {
+        let socket = try open()
+        while socket.receive() {}
+        guard socket.isEnded else { throw Mismatch(step.line, "the connection stays open") }
+        message.content = socket.take(socket.unread.count)
+    }
+
+    /// `expect status 200 [to HEAD] [cut] [head only]` reads the next answer; a cut one may be gone altogether.
+    override func expect(_ step: Step, _ words: [String]) throws {
+        guard words[1] == "status" else { return try super.expect(step, words) }
+        let hasContent = !(asksHeadOnly || words.contains("HEAD"))
+        do {
+            message = try PlainMessage.read(
+                open(), isAnswer: true, hasContent: hasContent, headOnly: words.contains("only"))
+        } catch {
+            // A reset may overtake the bytes before it; then nothing of the answer is left to look at.
+            if words.contains("cut"), socket?.isEnded == true { return message = PlainMessage() }
+            throw Mismatch(step.line, "\(name): \(error)")
+        }
+        let fields = message.fields.map { "\($0.name): \($0.value)" }.joined(separator: " | ")
+        play.note(
+            name, "< \(message.line) | \(fields) \(printable(message.content))\(message.isCut ? " cut" : "")")
+        guard "\(message.status)" == words[2] else {
+            throw Mismatch(step.line, "\(name): status \(message.status), expected \(words[2])")
+        }
+        guard message.isCut == words.contains("cut") else {
+            throw Mismatch(step.line, "\(name): the content is \(message.isCut ? "cut" : "whole")")
+        }
+        guard !isAdmin, !words.contains("only") else { return }
+        if let text = try Invariant.broken(answer: message, hasContent: hasContent) {
+            throw Mismatch(step.line, "\(name): \(text)")
+        }
+    }
+
+    func close() {
+        socket?.close()
+        socket = nil
+    }
+}

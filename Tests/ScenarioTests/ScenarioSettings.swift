@@ -1,0 +1,58 @@
+import Foundation
+
+/// The settings of a scenario: a base that its own top-level keys replace.
+///
+/// `upstream:` is no key of the file; what stands under it goes under the one API's upstream.
+enum ScenarioSettings {
+    static let project = "6f70656e737461636b20342065766572"
+    static let other = "b322a85578de48beba0f92acce57869b"
+
+    static func text(_ fragment: [String], endpoints: [String], directory: String) -> String {
+        var blocks: [(key: String, lines: [String])] = [
+            ("listeners", ["listeners: [{address: \"127.0.0.1:0\"}]"]),
+            ("admin", ["admin: {address: \"127.0.0.1:0\"}"]),
+            ("workers", ["workers: 1"]),
+            ("apis", []),
+            ("identity", identity),
+            ("cache", ["cache: off"]),
+            ("access_log", ["access_log: {path: access.log}"]),
+        ]
+        var upstream: [String] = []
+        var key = ""
+        for line in fragment {
+            if let first = line.first, first != " ", first != "#", let colon = line.firstIndex(of: ":") {
+                key = String(line[..<colon])
+                guard key != "upstream" else { continue }
+                blocks.removeAll { $0.key == key }
+                blocks.append((key, []))
+            }
+            if key == "upstream" {
+                upstream.append("    " + line)
+            } else if !blocks.isEmpty {
+                blocks[blocks.count - 1].lines.append(line)
+            }
+        }
+        if let place = blocks.firstIndex(where: { $0.key == "apis" }), blocks[place].lines.isEmpty {
+            blocks[place].lines = [
+                "apis:", "  - definition: \(ScenarioFile.root)/config/openapi/compute.yaml", "    upstream:",
+                "      endpoints: [\(endpoints.map { "\"http://127.0.0.1:\($0)\"" }.joined(separator: ", "))]",
+            ]
+            blocks[place].lines += upstream
+        }
+        return blocks.flatMap(\.lines).joined(separator: "\n") + "\n"
+    }
+
+    private static let identity = """
+        identity:
+          provider: static
+          static:
+            tokens:
+              - {token: demo, user: {id: u1, name: demo}, project: {id: \(project), name: demo}, roles: [member, reader]}
+              - {token: demo-2, user: {id: u2, name: demo2}, project: {id: \(project), name: demo}, roles: [reader, member]}
+              - {token: demo-reader, user: {id: u3, name: reader}, project: {id: \(project), name: demo}, roles: [reader]}
+              - {token: demo-admin, user: {id: u4, name: admin}, project: {id: \(project), name: demo}, roles: [admin, member, reader]}
+              - {token: other, user: {id: u5, name: other}, project: {id: \(other), name: other}, roles: [member, reader]}
+              - {token: expired, user: {id: u1, name: demo}, project: {id: \(project), name: demo}, roles: [member, reader],
+                 expires_at: "2020-01-01T00:00:00Z"}
+        """.components(separatedBy: "\n")
+}
