@@ -68,14 +68,15 @@ final class Play: @unchecked Sendable {
         for step in steps where step.verb == "gateway" { fragment += step.text }
         for step in steps where step.verb == "upstream" {
             upstreams.append(
-                try UpstreamRole(step.words[1].string, play: self, isDown: step.plain.contains("down")))
+                try UpstreamRole(step.words[1].string, play: self, state: step.plain))
         }
         // Without one of its own, a scenario has an upstream that must not be asked anything.
-        if upstreams.isEmpty { upstreams.append(try UpstreamRole("u1", play: self, isDown: false)) }
+        if upstreams.isEmpty { upstreams.append(try UpstreamRole("u1", play: self, state: [])) }
         set("project", ScenarioSettings.project)
         set("other", ScenarioSettings.other)
         set("server", "9168b536-cd40-4630-b43f-b259807c6e87")
         set("directory", gateway.directory)
+        set("root", ScenarioFile.root)
         for upstream in upstreams { set(upstream.name, "127.0.0.1:\(upstream.port)") }
         try writeSettings(fragment)
         try gateway.start()

@@ -7,15 +7,24 @@ final class UpstreamRole: Role, @unchecked Sendable {
     let port: UInt16
     private let listener: Int32
     private let isDown: Bool
+    /// Keeps the queue of waiting connections full, so that further ones get no answer at all.
+    private var fillers: [PlainSocket] = []
     private var connections: [PlainSocket] = []
     private let group = DispatchGroup()
 
-    init(_ name: String, play: Play, isDown: Bool) throws {
+    /// - Parameter state: `down` refuses connections, `full` leaves them without an answer.
+    init(_ name: String, play: Play, state: [String]) throws {
         (listener, port) = try PlainSocket.bind()
-        self.isDown = isDown
+        let isFull = state.contains("full")
+        isDown = isFull || state.contains("down")
         super.init(name, play: play)
         // Bound but not listening, the kernel refuses for it.
-        if !isDown { listen(listener, 128) }
+        if isFull {
+            listen(listener, 0)
+            fillers.append(try PlainSocket.connect(port: port))
+        } else if !isDown {
+            listen(listener, 128)
+        }
     }
 
     deinit { Glibc.close(listener) }
@@ -69,8 +78,7 @@ final class UpstreamRole: Role, @unchecked Sendable {
             Array("HTTP/1.1 \(words[1]) Made up\r\n".utf8) + lines.flatMap { Array("\($0)\r\n".utf8) } + [
                 0x0D, 0x0A,
             ] + content
-        play.note(name, "> \(printable(bytes))")
-        try open().send(bytes)
+        try send(bytes, step)
     }
 
     /// `expect request GET /path` reads the next request on the current connection.
