@@ -119,6 +119,9 @@ final class Play: @unchecked Sendable {
             let number = ["TERM": SIGTERM, "HUP": SIGHUP, "INT": SIGINT][words[1]]
             guard let number else { throw Mismatch(step.line, "unknown signal") }
             gateway.signal(number)
+        case "rename":
+            try FileManager.default.moveItem(
+                atPath: gateway.directory + "/" + words[1], toPath: gateway.directory + "/" + words[2])
         case "await": try awaitMark(words[1], step.line)
         case "announce": announce(words[1])
         case "wait": try wait(words, step.line)

@@ -105,6 +105,8 @@ class Role: @unchecked Sendable {
 /// A client of the gateway, or of its admin listener.
 final class ClientRole: Role, @unchecked Sendable {
     private let isAdmin: Bool
+    /// Connections that do nothing but be there.
+    private var crowd: [PlainSocket] = []
     /// The last `request` was a HEAD.
     private var asksHeadOnly = false
 
@@ -133,8 +135,14 @@ final class ClientRole: Role, @unchecked Sendable {
             socket?.close()
             socket = nil
             _ = try open()
+        case "crowd":
+            for _ in 0..<(Int(words[1]) ?? 0) {
+                crowd.append(try PlainSocket.connect(port: play.gateway.port))
+            }
+        case "leave":
+            for socket in crowd { socket.close() }
+            crowd = []
         case "request": try request(step, words)
-        case "drain": try drain(step)
         default: try super.perform(step, words: words)
         }
     }
@@ -167,16 +175,14 @@ final class ClientRole: Role, @unchecked Sendable {
         try open().send(bytes)
     }
 
-    /// Takes everything up to the connection's end, or up to the end of the current answer's framing.
-    private func drain(_ step: Step) throws {
-        let socket = try open()
-        while socket.receive() {}
-        guard socket.isEnded else { throw Mismatch(step.line, "the connection stays open") }
-        message.content = socket.take(socket.unread.count)
-    }
-
     /// `expect status 200 [to HEAD] [cut] [head only]` reads the next answer; a cut one may be gone altogether.
     override func expect(_ step: Step, _ words: [String]) throws {
+        if words[1] == "refused" {
+            guard (try? open()) == nil else {
+                throw Mismatch(step.line, "\(name): the connection was accepted")
+            }
+            return
+        }
         guard words[1] == "status" else { return try super.expect(step, words) }
         let hasContent = !(asksHeadOnly || words.contains("HEAD"))
         do {
@@ -205,5 +211,6 @@ final class ClientRole: Role, @unchecked Sendable {
     func close() {
         socket?.close()
         socket = nil
+        for socket in crowd { socket.close() }
     }
 }

@@ -89,6 +89,7 @@ extension Worker {
         fetch.forbidsStoring =
             control.noStore || control.isPrivate || connection.pointee.head.fields.count(of: .setCookie) > 0
             || varyIsUnbounded(connection, bytes)
+        let nominates = connection.pointee.head.fields.count(of: .connection) > 0
         for index in 0..<connection.pointee.head.fields.count {
             let line = connection.pointee.head.fields[index]
             switch line.known {
@@ -98,7 +99,9 @@ extension Worker {
             default: break
             }
             if line.known.isHopByHop { continue }
-            fetch.fields.appendField(bytes.view(line.name), bytes.view(line.value))
+            let name = bytes.view(line.name)
+            if nominates, connection.pointee.head.fields.nominates(name, in: bytes) { continue }
+            fetch.fields.appendField(name, bytes.view(line.value))
         }
     }
 

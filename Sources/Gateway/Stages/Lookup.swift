@@ -44,8 +44,9 @@ extension Worker {
     private func serve(
         _ stored: StoredResponse, _ exchange: ExchangePointer, _ control: CacheControl, _ hash: UInt64
     ) -> Verdict? {
-        let age = (now &- min(now, stored.requestedAt)) / 1_000_000_000
-        if let maxAge = control.maxAge, age > maxAge { return nil }
+        // In nanoseconds: half a second is older than `max-age=0` allows. Directives are at most 2^31 seconds.
+        let age = now &- min(now, stored.requestedAt)
+        if let maxAge = control.maxAge, age > maxAge * 1_000_000_000 { return nil }
         if let minFresh = control.minFresh, stored.freshUntil < now + minFresh * 1_000_000_000 { return nil }
         if stored.freshUntil > now {
             exchange.pointee.cacheVerdict = .hit
