@@ -54,9 +54,10 @@ public final class Service: @unchecked Sendable {
             workers.append(worker)
         }
         shared.adopt(workers)
+        // Before the first mail: what a loop is set up with here, its queue reads from then on.
+        for worker in workers { worker.start() }
         for listener in settings.listeners { bound[listener.address] = try open(listener.address, isAdmin: false) }
         let admin = try open(settings.admin.address, isAdmin: true)
-        for worker in workers { worker.start() }
         installSignals()
         log.notice(
             "serving",
