@@ -49,7 +49,8 @@ let package = Package(
         .testTarget(
             name: "OpenStackTests", dependencies: ["OpenStack", "HTTP", "Bytes"], swiftSettings: swift),
         .testTarget(
-            name: "GatewayTests", dependencies: ["Gateway", "OpenStack", "HTTP", "Loop", "Bytes"], swiftSettings: swift),
+            name: "GatewayTests", dependencies: ["Gateway", "OpenStack", "HTTP", "Loop", "Bytes", "CZlib"],
+            swiftSettings: swift),
         .testTarget(
             name: "SimulatorTests", dependencies: ["compute-simulator", "HTTP", "Loop", "Bytes"], swiftSettings: swift),
         .testTarget(

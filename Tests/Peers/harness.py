@@ -219,7 +219,8 @@ class Gatehouse(Process):
             "identity": {"provider": "static", "static": {"tokens": demo_tokens()}},
             "access_log": {"path": str(self.directory / "access.log")},
         }
-        self.settings = merged(plain, settings or {})
+        # A key laid over with None is left out.
+        self.settings = {key: value for key, value in merged(plain, settings or {}).items() if value is not None}
         if self.settings["identity"]["provider"] == "none":
             self.settings["identity"] = {"provider": "none"}
         path = self.directory / "gatehouse.yaml"
