@@ -9,7 +9,9 @@ extension Worker {
     ///   prefix, Accept (unless it is an ordinary one), path, query pairs sorted by name. Parts end in a zero byte, which
     ///   no part can hold: fields and targets with control bytes were refused. The token is never a part.
     func appendCacheKey(_ exchange: ExchangePointer, _ operation: OperationFacts) -> Bool {
-        guard let identity = exchange.pointee.identity else { return false }
+        guard let identity = exchange.pointee.identity, exchange.pointee.head.fields.count(of: .accept) <= 1,
+            exchange.pointee.head.fields.count(of: .xForwardedPrefix) <= 1
+        else { return false }
         let bytes = exchange.pointee.headBytes
         let fields = { (name: FieldName) in exchange.pointee.head.fields.find(name).map { bytes.view($0) } }
         key.removeAll()
@@ -56,7 +58,10 @@ extension Worker {
         var names: InlineArray<24, ByteRange> = .init(repeating: .empty)
         var count = 0
         while let pair = reader.next() {
-            guard count < 24 else { return false }
+            // A name spelled two ways would sort apart, and the last value of a parameter counts.
+            guard count < 24, !query.view(pair.name).contains("%"), !query.view(pair.name).contains("+") else {
+                return false
+            }
             var place = count
             while place > 0, Self.isLess(query.view(pair.name), query.view(names[place - 1])) {
                 names[place] = names[place - 1]

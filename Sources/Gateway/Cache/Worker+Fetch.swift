@@ -24,6 +24,8 @@ extension Worker {
             releaseExchange(exchange)
             return completeFetch(fetch, .forwardYourself, stored: nil)
         }
+        // Lookup lets only requests without content come here; a chunked one was empty, and is not sent as chunked.
+        exchange.pointee.head.framing = .none
         exchange.pointee.requestID.renew(&random, scratch: &scratch)
         exchange.pointee.startedAt = now
         exchange.pointee.api = leader.pointee.api
@@ -84,11 +86,13 @@ extension Worker {
     private func takeFields(_ fetch: Fetch, _ exchange: ExchangePointer, _ connection: UpstreamPointer) {
         let bytes = connection.pointee.input.readable.view(0, connection.pointee.head.byteCount)
         exchange.pointee.errorHead = Content(bytes)
-        fetch.fields.enlarge(to: bytes.count + 64)
+        // Each of at most 128 lines may grow by the space after its colon.
+        fetch.fields.enlarge(to: bytes.count + 192)
         let control = CacheControl(reading: connection.pointee.head.fields, bytes)
         fetch.forbidsStoring =
-            control.noStore || control.isPrivate || connection.pointee.head.fields.count(of: .setCookie) > 0
-            || varyIsUnbounded(connection, bytes)
+            control.noStore || control.isPrivate || control.noCache || control.mustRevalidate || control.noTransform
+            || control.maxAge == 0 || control.sMaxAge == 0 || connection.pointee.head.fields.count(of: .setCookie) > 0
+            || connection.pointee.head.fields.count(of: .age) > 0 || variesBeyondKey(connection, bytes)
         let nominates = connection.pointee.head.fields.count(of: .connection) > 0
         for index in 0..<connection.pointee.head.fields.count {
             let line = connection.pointee.head.fields[index]
@@ -105,19 +109,28 @@ extension Worker {
         }
     }
 
-    /// `Vary: *`, or a coding chosen although none was asked for: no key can stand for such an answer.
-    private func varyIsUnbounded(_ connection: UpstreamPointer, _ bytes: ByteView) -> Bool {
+    /// Whether the answer varies by more than the key holds, or came in a coding that nobody asked for (RFC 9111 §4.1).
+    private func variesBeyondKey(_ connection: UpstreamPointer, _ bytes: ByteView) -> Bool {
         if connection.pointee.head.fields.count(of: .contentEncoding) > 0 { return true }
         for index in 0..<connection.pointee.head.fields.count {
             let line = connection.pointee.head.fields[index]
-            if line.known == .vary, FieldList.contains("*", in: bytes.view(line.value)) { return true }
+            guard line.known == .vary else { continue }
+            let value = bytes.view(line.value)
+            var list = FieldList(value)
+            while let member = list.next() {
+                switch FieldName.find(value.view(member)) {
+                case .accept, .acceptEncoding, .openStackAPIVersion, .xOpenStackNovaAPIVersion: continue
+                default: return true
+                }
+            }
         }
         return false
     }
 
     private func endFetch(_ exchange: ExchangePointer, _ fetch: Fetch, _ connection: UpstreamPointer) -> Verdict {
         let status = exchange.pointee.status
-        guard status == 200 || status >= 400, status != 401, status != 403 else {
+        // What one token met is not told to the others: who may, and who asked too often.
+        guard status == 200 || status >= 400, status != 401, status != 403, status != 407, status != 429 else {
             releaseUpstream(exchange)
             finishFetch(exchange, .forwardYourself)
             return .finish
@@ -128,7 +141,7 @@ extension Worker {
             finishFetch(exchange, .forwardYourself)
             return .finish
         }
-        if status == 200, fetch.forbidsStoring {
+        if fetch.forbidsStoring {
             finishFetch(exchange, .forwardYourself)
             return .finish
         }

@@ -37,6 +37,8 @@ extension Worker {
             switch piece {
             case .bytes(let bytes, _):
                 guard exchange.pointee.content.count + bytes.count <= limit else {
+                    // The reader has counted the piece already; read twice, it would end a chunk early.
+                    consumePiece(connection, piece)
                     return fail(exchange, .contentTooLarge)
                 }
                 let needed = exchange.pointee.content.end + bytes.count

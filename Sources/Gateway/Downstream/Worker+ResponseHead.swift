@@ -54,7 +54,9 @@ extension Worker {
                 hasDate = true
             case .xComputeRequestID: hasComputeID = true
             case .xOpenStackRequestID: hasOpenStackID = true
-            case .contentType: if !keepsContentType { continue }
+            case .contentType, .contentEncoding, .contentLanguage, .contentRange, .acceptRanges, .etag, .lastModified:
+                // They speak of the content, which may be one worded here.
+                if !keepsContentType { continue }
             default: break
             }
             let name = bytes.view(line.name)
@@ -115,9 +117,25 @@ extension Worker {
         let hasID = upstream.pointee.head.fields.find(.xComputeRequestID) != nil
         let retryAfter = upstream.pointee.head.fields.find(.retryAfter)
             .flatMap { Decimal.read(bytes.view($0)) }.flatMap { $0 <= 86_400 * 365 ? Int($0) : nil }
-        return FaultNormalizer.normalize(
+        let isCoded = decodeError(exchange, upstream, bytes)
+        let outcome = FaultNormalizer.normalize(
             status: upstream.pointee.head.status, contentType: type, hasRequestID: hasID,
             content: exchange.pointee.errorContent.readable, retryAfterSeconds: retryAfter, into: &output)
+        guard isCoded, outcome == .unchanged else { return outcome }
+        // A fault of Nova's that was compressed on the way is passed on plain, so its fields change too.
+        output.append(exchange.pointee.errorContent.readable)
+        return .replaced
+    }
+
+    /// Takes the coding off an error's content; what cannot be read counts as none. False when there was no coding.
+    private func decodeError(_ exchange: ExchangePointer, _ upstream: UpstreamPointer, _ bytes: ByteView) -> Bool {
+        guard let range = upstream.pointee.head.fields.find(.contentEncoding) else { return false }
+        let plain = ContentCoding.find(bytes.view(range)).flatMap {
+            try? ContentCoder.decode(exchange.pointee.errorContent.readable, as: $0, atMost: Self.maxErrorByteCount)
+        }
+        exchange.pointee.errorContent = Buffer(capacity: max(1, plain?.count ?? 0))
+        plain?.withUnsafeBufferPointer { exchange.pointee.errorContent.append($0) }
+        return true
     }
 
     // MARK: - Answers made here
@@ -162,8 +180,11 @@ extension Worker {
         connection.pointee.output.appendContentLength(UInt64(faultContent.count))
         if exchange.pointee.versionIsKnown { appendVersionFields(exchange, to: &connection.pointee.output) }
         if status == 401 {
+            // The house itself judges tokens, so it is what the client is sent to; never an address behind it.
             connection.pointee.output.append("WWW-Authenticate: Keystone uri=\"")
-            connection.pointee.output.append(configuration.authenticateURI.bytes)
+            connection.pointee.output.append(publicScheme(exchange))
+            connection.pointee.output.append("://")
+            connection.pointee.output.append(publicHost(exchange))
             connection.pointee.output.append("\"\r\n")
         }
         if exchange.pointee.reply.allowIndex >= 0, let table = table(of: exchange) {
@@ -320,7 +341,9 @@ extension Worker {
         connection.pointee.output.append(configuration.viaLine.bytes)
         if isDraining { exchange.pointee.closesDownstream = true }
         // Content that nobody will read, beyond what is dropped quietly, ends the connection.
-        if connection.pointee.continueOwed { exchange.pointee.closesDownstream = true }
+        if connection.pointee.continueOwed, !connection.pointee.content.isEnded {
+            exchange.pointee.closesDownstream = true
+        }
         if exchange.pointee.closesDownstream {
             connection.pointee.output.append("Connection: close\r\n")
         } else if exchange.pointee.head.version == .http10 {

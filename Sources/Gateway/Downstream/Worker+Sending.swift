@@ -66,6 +66,11 @@ extension Worker {
             if connection.pointee.state != .lingering { beginLingering(connection) }
             return
         }
+        // Whatever flushed the output, the exchange that waits for room there must hear of it.
+        if let exchange = exchanges.find(connection.pointee.exchange), exchange.pointee.wait == .room {
+            resume(connection.pointee.exchange)
+        }
+        if connection.pointee.state == .discarding, !connection.pointee.input.isEmpty { again.append(handle) }
         if connection.pointee.output.hasBlock { blocks.release(&connection.pointee.output) }
         guard connection.pointee.state == .idle else { return }
         if connection.pointee.peerEnded && connection.pointee.input.isEmpty { return closeDownstream(connection, .none) }

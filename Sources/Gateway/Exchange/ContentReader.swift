@@ -14,7 +14,8 @@ enum ContentPiece {
 
 /// Takes the framing off a message's content, of either direction.
 ///
-/// - Shape: `next` only looks; `consume` counts what was used and says how many bytes of input that were.
+/// - Shape: each piece that `next` gives is consumed before the next call, whatever becomes of it: the chunked reader
+///   has counted it. `consume` says how many bytes of input the piece took.
 /// - Source: RFC 9112 §6 and §7.1.
 struct ContentReader {
     private(set) var framing = Framing.none

@@ -88,6 +88,7 @@ extension Worker {
             }
         }
         line.append("}}\n")
+        if flushesAt == 0 { flushesAt = now + 100_000_000 }
         if line.hasOverflowed || !accessLog.append(line.readable) { counters.accessLinesDropped += 1 }
     }
 

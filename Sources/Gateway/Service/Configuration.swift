@@ -27,7 +27,6 @@ final class Configuration {
     /// The pseudonym of this proxy, and the whole Via line with it.
     let via: Content
     let viaLine: Content
-    let authenticateURI: Content
     let operationCount: Int
     /// Exchanges that began under it and are not over.
     var exchangeCount = 0
@@ -66,7 +65,6 @@ final class Configuration {
         }
         via = Content(text: settings.http.via)
         viaLine = Content(text: "Via: 1.1 \(settings.http.via)\r\n")
-        authenticateURI = Content(text: settings.apis.first?.upstream.endpoints.first?.url ?? "")
     }
 
     /// What reading the settings brought from outside: a definition's text and its endpoints' addresses.

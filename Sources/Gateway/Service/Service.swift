@@ -54,9 +54,10 @@ public final class Service: @unchecked Sendable {
             workers.append(worker)
         }
         shared.adopt(workers)
+        // Started before anything is mailed to them, since their sources are made on this thread.
+        for worker in workers { worker.start() }
         for listener in settings.listeners { bound[listener.address] = try open(listener.address, isAdmin: false) }
         let admin = try open(settings.admin.address, isAdmin: true)
-        for worker in workers { worker.start() }
         installSignals()
         log.notice(
             "serving",
@@ -69,15 +70,22 @@ public final class Service: @unchecked Sendable {
     /// Listens on `address` with every worker (the admin one with the first alone).
     private func open(_ address: SocketAddress, isAdmin: Bool) throws -> SocketAddress {
         var target = address
-        for worker in isAdmin ? Array(shared.workers.prefix(1)) : shared.workers {
-            let (descriptor, actual) = try Self.named("cannot listen on \(address)") {
-                try Socket.listen(target, backlog: 4_096, reusePort: true)
+        let workers = isAdmin ? Array(shared.workers.prefix(1)) : shared.workers
+        var listeners: [Listener] = []
+        do {
+            for _ in workers {
+                let (descriptor, actual) = try Self.named("cannot listen on \(address)") {
+                    try Socket.listen(target, backlog: 4_096, reusePort: true)
+                }
+                // Port 0 is chosen by the first one and shared by the rest.
+                target = actual
+                listeners.append(Listener(descriptor: descriptor, address: actual, isAdmin: isAdmin))
             }
-            // Port 0 is chosen by the first one and shared by the rest.
-            target = actual
-            let listener = Listener(descriptor: descriptor, address: actual, isAdmin: isAdmin)
-            worker.mail { $0.adopt(listener) }
+        } catch {
+            for listener in listeners { Socket.close(listener.descriptor) }
+            throw error
         }
+        for (worker, listener) in zip(workers, listeners) { worker.mail { $0.adopt(listener) } }
         return target
     }
 
@@ -119,7 +127,7 @@ public final class Service: @unchecked Sendable {
         do {
             fresh = try SettingsReader().read(file: file)
             let definitions = try Self.readDefinitions(fresh)
-            configurations = try (0..<settings.workers).map { _ in try Configuration(fresh, definitions: definitions) }
+            configurations = try shared.workers.map { _ in try Configuration(fresh, definitions: definitions) }
         } catch {
             return log.error("settings not changed: the new ones are wrong", metadata: ["reason": "\(error)"])
         }

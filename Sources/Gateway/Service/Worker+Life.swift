@@ -59,7 +59,10 @@ extension Worker {
         isDraining = true
         for index in 0..<downstreams.usedCount {
             guard let connection = downstreams.find(index: UInt32(index)) else { continue }
-            if !connection.pointee.isAdmin, connection.pointee.state == .idle, connection.pointee.input.isEmpty, connection.pointee.unsentByteCount == 0 {
+            if !connection.pointee.isAdmin, connection.pointee.state == .idle, connection.pointee.input.isEmpty,
+                connection.pointee.unsentByteCount == 0, connection.pointee.exchangeCount > 0
+            {
+                // One that was just accepted has a request on its way; it gets its answer, with `Connection: close`.
                 closeDownstream(connection, .draining)
             }
         }

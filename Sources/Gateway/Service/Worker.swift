@@ -41,9 +41,9 @@ final class Worker: @unchecked Sendable {
 
     // Written and read within one stage.
     var message = Buffer(capacity: 65_536)
-    var scratch = Buffer(capacity: 65_536)
+    var scratch = Buffer(capacity: 131_072)
     var key = Buffer(capacity: 32_768)
-    var faultContent = Buffer(capacity: 65_536)
+    var faultContent = Buffer(capacity: 131_072)
     var line = Buffer(capacity: 16_384)
     /// The Date line of this second, and the same second as the access line has it.
     var dateLine = Buffer(capacity: 64)
@@ -61,6 +61,8 @@ final class Worker: @unchecked Sendable {
     var acceptPausedUntil: UInt64 = 0
     /// A connection ended since accepting paused, so there is a descriptor again.
     var hasClosed = false
+    /// The last connect failed for want of descriptors or memory here.
+    var lacksDescriptors = false
     var flushesAt: UInt64 = 0
 
     static let responseLimits = HeadLimits(headByteCount: 20_480, targetByteCount: 0, fieldCount: 128)
@@ -173,7 +175,6 @@ final class Worker: @unchecked Sendable {
         finishRound()
         if !again.isEmpty || !ready.isEmpty || !settling.isEmpty { loop.queue.async { [self] in turn { _ in } } }
         resumeAcceptingIfPossible()
-        if accessLog != nil, flushesAt == 0 { flushesAt = now + 100_000_000 }
         if isDraining { shared.workerMayBeDone(self) }
     }
 

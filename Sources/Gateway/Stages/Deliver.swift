@@ -47,7 +47,7 @@ extension Worker {
                     upstream.pointee.content.isEnded = true
                     return endDelivery(exchange, connection)
                 }
-                if !upstream.pointee.interest.contains(.read) {
+                if !upstream.pointee.interest.contains(.read) || upstream.pointee.deadline == 0 {
                     setInterest(upstream, reading: true)
                     setDeadline(upstream, upstream.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds })
                 }

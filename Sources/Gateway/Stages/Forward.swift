@@ -33,7 +33,7 @@ extension Worker {
             }
             guard let made = connect(endpoint, pool, exchange) else {
                 exchange.pointee.attempts += 1
-                endpoint.failed(now, pool)
+                if !lacksDescriptors { endpoint.failed(now, pool) }
                 if exchange.pointee.attempts < 3 { return forward(exchange) }
                 return fail(exchange, .connectFailed, retryAfterSeconds: 1)
             }
@@ -66,6 +66,9 @@ extension Worker {
 
     private func queue(_ exchange: ExchangePointer, _ pool: UpstreamPool) -> Verdict {
         if exchange.pointee.queueDeadline == 0 {
+            if pool.queue.count >= UpstreamPool.maxQueueCount {
+                pool.queue.removeAll { exchanges.find($0) == nil }
+            }
             guard pool.queue.count < UpstreamPool.maxQueueCount else {
                 return fail(exchange, .noEndpoint, retryAfterSeconds: 1)
             }
@@ -94,6 +97,8 @@ extension Worker {
 
     private func connect(_ endpoint: Endpoint, _ pool: UpstreamPool, _ exchange: ExchangePointer) -> Handle? {
         let (descriptor, inProgress) = Socket.connect(endpoint.address)
+        // Our own shortage says nothing of the endpoint.
+        lacksDescriptors = [-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM].contains(descriptor)
         guard descriptor >= 0 else { return nil }
         _ = Socket.setNoDelay(descriptor)
         let made = UpstreamConnection(

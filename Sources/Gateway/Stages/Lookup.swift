@@ -19,10 +19,12 @@ extension Worker {
         let control = CacheControl(reading: exchange.pointee.head.fields, exchange.pointee.headBytes)
         // Without an identity nobody has said whose list it is, so nothing may be kept (design: cannot leak).
         guard exchange.pointee.identity != nil, exchange.pointee.content.isEmpty, !control.noStore,
-            exchange.pointee.head.fields.count(of: .xServiceToken) == 0, appendCacheKey(exchange, operation)
+            exchange.pointee.head.fields.count(of: .xServiceToken) == 0,
+            exchange.pointee.head.fields.count(of: .authorization) == 0,
+            exchange.pointee.head.fields.count(of: .cookie) == 0, appendCacheKey(exchange, operation)
         else {
             exchange.pointee.cacheVerdict = .bypass
-            return .next
+            return control.onlyIfCached ? fail(exchange, .onlyIfCached) : .next
         }
         exchange.pointee.acceptedCoding =
             AcceptEncoding.choose(exchange.pointee.head.fields, exchange.pointee.headBytes) ?? .identity
@@ -76,6 +78,8 @@ extension Worker {
             : cache.leadAlone(key.readable, hash: hash, waiter: waiter)
         {
         case true?:
+            // Before the fetch starts, which may fail at once and then looks for those who wait.
+            exchange.pointee.wait = .fetch
             startFetch(exchange, hash)
             return .wait(.fetch)
         case false?:

@@ -11,7 +11,10 @@ extension Worker {
             return .reply
         }
         let house = configuration(of: exchange)
-        let path = exchange.pointee.headBytes.view(exchange.pointee.head.target.path)
+        let given = exchange.pointee.headBytes.view(exchange.pointee.head.target.path)
+        // An absolute-form target may leave the path out, which means `/` (RFC 9112 §3.2.1).
+        let root: StaticString = "/"
+        let path = given.isEmpty ? ByteView(start: root.utf8Start, count: 1) : given
         let method = exchange.pointee.head.method
         // The first API that knows the path serves it; when none does, the first one words the refusal.
         for index in house.apis.indices {

@@ -34,6 +34,8 @@ struct UpstreamConnection: ~Copyable {
     var isReused = false
     var receivedAny = false
     var peerEnded = false
+    /// Out of the epoll set: broken, with bytes still to deliver.
+    var isParked = false
     var interest: Interest
     var deadline: UInt64 = 0
 

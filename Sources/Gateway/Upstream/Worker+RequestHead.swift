@@ -39,6 +39,14 @@ extension Worker {
             case .ifNoneMatch, .ifMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range, .acceptEncoding:
                 // A fetch wants the whole list, plain, whatever the one who asked first has already.
                 if isFetch { continue }
+            case .other:
+                // Names that some servers read as the forwarded ones above.
+                let name = bytes.view(line.name)
+                if !exchange.pointee.peerIsTrusted, name.count > 12,
+                    name.view(0, 12).equalsIgnoringCase("x-forwarded-") || name.equalsIgnoringCase("x-url-scheme")
+                {
+                    continue
+                }
             default: break
             }
             // Connection cannot take away what this request was judged by, so only unknown names are dropped for it.

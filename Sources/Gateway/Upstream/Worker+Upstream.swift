@@ -17,10 +17,12 @@ extension Worker {
         } else if readiness.isWritable {
             guard sendUpstream(connection) else { return }
         }
-        if readiness.isReadable || readiness.isHungUp || readiness.isBroken { receiveUpstream(connection) }
+        if readiness.isReadable || readiness.isHungUp || readiness.isBroken {
+            receiveUpstream(connection, isBroken: readiness.isBroken)
+        }
     }
 
-    private func receiveUpstream(_ connection: UpstreamPointer) {
+    private func receiveUpstream(_ connection: UpstreamPointer, isBroken: Bool) {
         if connection.pointee.state == .idle {
             // The end, or bytes nobody asked for: either way it carries no further exchange.
             return closeUpstream(connection)
@@ -31,7 +33,11 @@ extension Worker {
         } else if connection.pointee.input.room < 4_096 {
             connection.pointee.input.compact()
         }
-        guard connection.pointee.input.room > 0 else { return setInterest(connection, reading: false) }
+        guard connection.pointee.input.room > 0, !connection.pointee.peerEnded else {
+            setInterest(connection, reading: false)
+            if isBroken { park(connection) }
+            return
+        }
         let count = Socket.receive(connection.pointee.descriptor, into: connection.pointee.input.writable)
         if count > 0 {
             connection.pointee.input.grow(by: count)
@@ -41,12 +47,25 @@ extension Worker {
         } else if count == 0 {
             connection.pointee.peerEnded = true
             setInterest(connection, reading: false)
-        } else if count != -Int(EAGAIN) {
-            return upstreamFailed(connection, .upstreamClosed)
-        } else {
+        } else if count == -Int(EAGAIN) {
             return
+        } else if connection.pointee.headRead, connection.pointee.content.framing != .untilClose {
+            // What came before may be the whole content; if it is not, its framing tells.
+            connection.pointee.peerEnded = true
+            setInterest(connection, reading: false)
+            park(connection)
+        } else {
+            return upstreamFailed(connection, .upstreamClosed)
         }
         if exchanges.find(connection.pointee.exchange) != nil { resume(connection.pointee.exchange) }
+    }
+
+    /// Takes a broken connection out of the epoll set while its last bytes are still being delivered: the kernel would
+    /// report it in every round, whatever is waited for.
+    private func park(_ connection: UpstreamPointer) {
+        guard !connection.pointee.isParked else { return }
+        connection.pointee.isParked = true
+        _ = poller.remove(connection.pointee.descriptor)
     }
 
     /// Until when the next piece must have come: the head's time first, then the time between pieces.
@@ -98,13 +117,15 @@ extension Worker {
                 setDeadline(connection, now + time)
             }
         } else {
+            // While the client owes content, its own deadline runs.
+            connection.pointee.deadline = 0
             pumpRequestContent(exchange)
         }
         return connection.pointee.state != .closed
     }
 
     private func receiveAfterBrokenSend(_ connection: UpstreamPointer) -> Bool {
-        receiveUpstream(connection)
+        receiveUpstream(connection, isBroken: true)
         return connection.pointee.state != .closed
     }
 
@@ -143,7 +164,7 @@ extension Worker {
                 }
                 if connection.pointee.peerEnded { return refuseStreamed(exchange, .clientGone) }
                 if upstream.pointee.output.isEmpty {
-                    sendContinueIfOwed(connection)
+                    if !exchange.pointee.responseHeadSent { sendContinueIfOwed(connection) }
                     if connection.pointee.deadline == 0 {
                         setDeadline(connection, now + configuration.contentProgressNanoseconds)
                     }
@@ -182,7 +203,10 @@ extension Worker {
         guard let exchange = exchanges.find(handle) else { return }
         exchange.pointee.upstream = .none
         let wasSent = !wasConnecting
-        let canResend = exchange.pointee.content.count > 0 || exchange.pointee.requestContentByteCount == 0
+        // Streamed content is gone once sent, and the end of a chunked one with it.
+        let canResend =
+            exchange.pointee.isCollected || exchange.pointee.fetch != nil
+            || (exchange.pointee.head.framing != .chunked && exchange.pointee.requestContentByteCount == 0)
         let mayRepeat = !wasSent || (exchange.pointee.head.method.isIdempotent && !receivedAny)
         if mayRepeat, canResend, exchange.pointee.contentComplete, !exchange.pointee.responseHeadSent,
             exchange.pointee.attempts < 3, failure != .responseHeadTimeout
@@ -244,12 +268,19 @@ extension Worker {
         serveQueue(pool)
     }
 
-    /// Lets the next waiting exchange try for a connection.
+    /// Lets as many waiting exchanges try as there are places; who finds none waits again.
     private func serveQueue(_ pool: UpstreamPool) {
-        while !pool.queue.isEmpty {
-            let handle = pool.queue.removeFirst()
-            if let exchange = exchanges.find(handle), exchange.pointee.wait == .connection { return resume(handle) }
+        guard !pool.queue.isEmpty else { return }
+        var places = pool.endpoints.reduce(0) { $0 + max(0, pool.maxConnectionCount - $1.busyCount) }
+        var taken = 0
+        while places > 0, taken < pool.queue.count {
+            let handle = pool.queue[taken]
+            taken += 1
+            guard let exchange = exchanges.find(handle), exchange.pointee.wait == .connection else { continue }
+            places -= 1
+            resume(handle)
         }
+        pool.queue.removeFirst(taken)
     }
 
     /// An upstream's time is up.
@@ -265,10 +296,8 @@ extension Worker {
         case .connecting: upstreamFailed(connection, .connectTimeout)
         case .idle: closeUpstream(connection)
         case .busy:
-            if connection.pointee.headRead, !connection.pointee.interest.contains(.read) {
-                // It is the client that does not take the content; its own deadline runs.
-                return
-            }
+            // It is the client that does not take the content; its own deadline runs.
+            if connection.pointee.headRead, exchanges.find(connection.pointee.exchange)?.pointee.wait == .room { return }
             upstreamFailed(connection, connection.pointee.headRead ? .responseProgressTimeout : .responseHeadTimeout)
         case .closed: break
         }
@@ -282,7 +311,13 @@ extension Worker {
         if let writing { interest = writing ? interest.union(.write) : interest.subtracting(.write) }
         guard interest != connection.pointee.interest else { return }
         connection.pointee.interest = interest
-        _ = poller.change(connection.pointee.descriptor, interest, tag: Tag.upstream(connection.pointee.handle))
+        let tag = Tag.upstream(connection.pointee.handle)
+        if !connection.pointee.isParked {
+            _ = poller.change(connection.pointee.descriptor, interest, tag: tag)
+        } else if interest.contains(.read) {
+            connection.pointee.isParked = false
+            _ = poller.add(connection.pointee.descriptor, interest, tag: tag)
+        }
     }
 
     func setDeadline(_ connection: UpstreamPointer, _ deadline: UInt64) {
