@@ -91,6 +91,20 @@ struct EndpointTests {
         #expect(pool.choose(&random, now: 0) == nil)
     }
 
+    @Test func `the endpoint that just failed is taken again only when there is no other`() {
+        let pool = pool(2, failures: 1)
+        var random = RandomSource()
+        for _ in 0..<100 {
+            #expect(pool.choose(&random, now: 0, avoiding: pool.endpoints[0]) === pool.endpoints[1])
+        }
+        pool.endpoints[1].failed(0, pool)
+        #expect(pool.choose(&random, now: 0, avoiding: pool.endpoints[0]) === pool.endpoints[0])
+        pool.endpoints[0].failed(0, pool)
+        #expect(pool.choose(&random, now: 0, avoiding: pool.endpoints[0]) == nil)
+        let single = self.pool(1)
+        #expect(single.choose(&random, now: 0, avoiding: single.endpoints[0]) === single.endpoints[0])
+    }
+
     @Test func `equally busy endpoints all get their share`() {
         let pool = pool(4)
         var random = RandomSource()

@@ -11,7 +11,8 @@ extension Worker {
     func forward(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.failure != .none { return fail(exchange, exchange.pointee.failure) }
         let pool = configuration(of: exchange).apis[exchange.pointee.api].upstream
-        guard let endpoint = pool.choose(&random, now: now) else {
+        let failed = exchange.pointee.attempts > 0 ? exchange.pointee.endpoint?.takeUnretainedValue() : nil
+        guard let endpoint = pool.choose(&random, now: now, avoiding: failed) else {
             return fail(exchange, .noEndpoint, retryAfterSeconds: pool.retryAfterSeconds(now))
         }
         if exchange.pointee.forwardedAt == 0 { exchange.pointee.forwardedAt = now }

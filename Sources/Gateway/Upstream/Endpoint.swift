@@ -81,19 +81,22 @@ final class UpstreamPool {
     }
 
     /// The less busy of two endpoints chosen by chance, among those not ejected; nil when all are.
-    func choose(_ random: inout RandomSource, now: UInt64) -> Endpoint? {
+    ///
+    /// - Parameter failed: the endpoint of the attempt before, taken only when there is no other.
+    func choose(_ random: inout RandomSource, now: UInt64, avoiding failed: Endpoint? = nil) -> Endpoint? {
         if endpoints.count == 1 { return endpoints[0].isEjected(now) ? nil : endpoints[0] }
         let start = Int(random.next() % UInt64(endpoints.count))
         var first: Endpoint?
         for step in 0..<endpoints.count {
             let candidate = endpoints[(start + step) % endpoints.count]
-            guard !candidate.isEjected(now) else { continue }
+            guard candidate !== failed, !candidate.isEjected(now) else { continue }
             guard let chosen = first else {
                 first = candidate
                 continue
             }
             return candidate.busyCount < chosen.busyCount ? candidate : chosen
         }
+        if first == nil, let failed, !failed.isEjected(now) { return failed }
         return first
     }
 
