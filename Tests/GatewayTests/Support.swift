@@ -25,8 +25,7 @@ func storedResponse(byteCount: Int, status: Int = 200, isPartial: Bool = false) 
     StoredResponse(
         status: status, fields: Content(count: byteCount - 512),
         representation: Representation(ByteView(start: nil, count: 0), reusing: nil), requestedAt: 0,
-        freshUntil: 0,
-        staleUntil: 0, errorUntil: 0, isPartial: isPartial)
+        freshUntil: 0, staleUntil: 0, errorUntil: 0, isStorable: status == 200, isPartial: isPartial)
 }
 
 /// Numbers that look random and are the same for the same seed, which a failing test prints.

@@ -16,13 +16,14 @@ final class Fetch {
     var headTaken = false
     /// The answer says itself that it is not to be kept.
     var forbidsStoring = false
-    let startedAt: UInt64
+    /// The exchange whose request was sent; it may be over, or have been answered stale.
+    let leader: Handle
 
-    init(key: ByteView, hash: UInt64, requestHead: ByteView, startedAt: UInt64) {
+    init(key: ByteView, hash: UInt64, requestHead: ByteView, leader: Handle) {
         self.key = Content(key)
         self.hash = hash
         self.requestHead = Content(requestHead)
-        self.startedAt = startedAt
+        self.leader = leader
     }
 
     /// Takes a piece of content in; false when it would exceed `maxByteCount`.

@@ -119,12 +119,14 @@ final class StoredResponse: Sendable {
     let freshUntil: UInt64
     let staleUntil: UInt64
     let errorUntil: UInt64
+    /// Whether the store may keep it; what is only handed to those who waited is no stored response.
+    let isStorable: Bool
     /// Some cell did not answer, and its servers are named without their state: true for now, but never kept.
     let isPartial: Bool
 
     init(
         status: Int, fields: Content, representation: Representation, requestedAt: UInt64, freshUntil: UInt64,
-        staleUntil: UInt64, errorUntil: UInt64, isPartial: Bool
+        staleUntil: UInt64, errorUntil: UInt64, isStorable: Bool, isPartial: Bool
     ) {
         self.status = status
         self.fields = fields
@@ -133,11 +135,9 @@ final class StoredResponse: Sendable {
         self.freshUntil = freshUntil
         self.staleUntil = staleUntil
         self.errorUntil = errorUntil
+        self.isStorable = isStorable && !isPartial
         self.isPartial = isPartial
     }
-
-    /// Whether the store may keep it; the answers to those who waited are no stored responses by themselves.
-    var isStorable: Bool { status == 200 && !isPartial }
 
     /// Bytes it is charged with in the cache: content, fields and a flat share for coded forms and book-keeping.
     var byteCount: Int { representation.content.count + representation.content.count / 4 + fields.count + 512 }

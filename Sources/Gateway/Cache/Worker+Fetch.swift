@@ -6,11 +6,11 @@ extension Worker {
     /// Begins the fetch that `key` describes, with a copy of the leading request; its exchange has no client.
     func startFetch(_ leader: ExchangePointer, _ hash: UInt64) {
         let fetch = Fetch(
-            key: key.readable, hash: hash, requestHead: leader.pointee.headBytes, startedAt: now)
+            key: key.readable, hash: hash, requestHead: leader.pointee.headBytes, leader: leader.pointee.handle)
         let fieldCapacity = configuration.limits.fieldCount
         guard let handle = exchanges.take(make: { Exchange(fieldCapacity: fieldCapacity) }),
             let exchange = exchanges.find(handle)
-        else { return completeFetch(fetch, .forwardYourself, stored: nil) }
+        else { return completeFetch(fetch, .forwardYourself) }
         let house = configuration(of: leader)
         exchange.pointee.handle = handle
         exchange.pointee.configuration = leader.pointee.configuration
@@ -22,7 +22,7 @@ extension Worker {
             == .complete
         else {
             releaseExchange(exchange)
-            return completeFetch(fetch, .forwardYourself, stored: nil)
+            return completeFetch(fetch, .forwardYourself)
         }
         // Lookup lets only requests without content come here; a chunked one was empty, and is not sent as chunked.
         exchange.pointee.head.framing = .none
@@ -129,33 +129,36 @@ extension Worker {
 
     private func endFetch(_ exchange: ExchangePointer, _ fetch: Fetch, _ connection: UpstreamPointer) -> Verdict {
         let status = exchange.pointee.status
-        // What one token met is not told to the others: who may, and who asked too often.
-        guard status == 200 || status >= 400, status != 401, status != 403, status != 407, status != 429 else {
-            releaseUpstream(exchange)
-            finishFetch(exchange, .forwardYourself)
-            return .finish
-        }
         if status >= 400 { replaceByFault(exchange, fetch, connection) }
         releaseUpstream(exchange)
         guard let lists = configuration(of: exchange).lists else {
             finishFetch(exchange, .forwardYourself)
             return .finish
         }
-        if fetch.forbidsStoring {
-            finishFetch(exchange, .forwardYourself)
-            return .finish
-        }
         // Lifetimes count from the answer: a slow Nova must not make its lists stale at birth.
         let fresh = now + lists.fresh
         let old = shared.cache?.find(fetch.key.bytes, hash: fetch.hash, now: now).stored
-        let representation = Representation(fetch.collected.readable, reusing: old?.representation)
-        let stored = StoredResponse(
-            status: status, fields: Content(fetch.fields.readable), representation: representation,
-            requestedAt: exchange.pointee.forwardedAt, freshUntil: fresh,
-            staleUntil: fresh + lists.stale, errorUntil: fresh + lists.error,
+        let response = StoredResponse(
+            status: status, fields: Content(fetch.fields.readable),
+            representation: Representation(fetch.collected.readable, reusing: old?.representation),
+            requestedAt: exchange.pointee.forwardedAt, freshUntil: fresh, staleUntil: fresh + lists.stale,
+            errorUntil: fresh + lists.error, isStorable: status == 200 && !fetch.forbidsStoring,
             isPartial: isPartial(exchange, fetch.collected.readable))
-        finishFetch(exchange, .response(stored))
+        if fetch.forbidsStoring || !Self.isForAll(status) {
+            finishFetch(exchange, .forwardYourself, leader: .response(response))
+        } else {
+            finishFetch(exchange, .response(response))
+        }
         return .finish
+    }
+
+    /// What one token met is not told to the others: who may, and who asked too often.
+    private static func isForAll(_ status: Int) -> Bool {
+        switch status {
+        case 200, 404, 410: true
+        case 401, 403, 407, 429: false
+        default: status >= 400
+        }
     }
 
     /// From 2.69, servers of a cell that is down come as bare items of status UNKNOWN (facts §2.3).
@@ -182,25 +185,32 @@ extension Worker {
     }
 
     /// Ends a fetch: stores what may be stored and answers those who wait.
-    func finishFetch(_ exchange: ExchangePointer, _ outcome: FetchOutcome) {
+    ///
+    /// `leader`, if given, is for the one whose own request was sent; the others get `outcome`.
+    func finishFetch(_ exchange: ExchangePointer, _ outcome: FetchOutcome, leader: FetchOutcome? = nil) {
         guard let fetch = exchange.pointee.fetch, !fetch.isComplete else { return }
         fetch.isComplete = true
-        var stored: StoredResponse?
-        if case .response(let response) = outcome, response.isStorable { stored = response }
-        completeFetch(fetch, outcome, stored: stored)
+        completeFetch(fetch, outcome, leader: leader)
     }
 
-    private func completeFetch(_ fetch: Fetch, _ outcome: FetchOutcome, stored: StoredResponse?) {
+    private func completeFetch(_ fetch: Fetch, _ outcome: FetchOutcome, leader: FetchOutcome? = nil) {
         guard let cache = shared.cache else { return }
+        var stored: StoredResponse?
         var passUntil: UInt64 = 0
+        switch outcome {
+        case .response(let response): if response.isStorable { stored = response }
         // What cannot be shared shall not make equal requests wait for each other, for a second.
-        if case .forwardYourself = outcome { passUntil = now + 1_000_000_000 }
+        case .forwardYourself: passUntil = now + 1_000_000_000
+        case .failed: break
+        }
         let waiters = cache.complete(fetch.key.bytes, hash: fetch.hash, stored: stored, passUntil: passUntil)
         for waiter in waiters {
+            let isLeader = waiter.worker == index && waiter.exchange == fetch.leader
+            let told = isLeader ? leader ?? outcome : outcome
             if waiter.worker == index {
-                fetchEnded(waiter.exchange, outcome)
+                fetchEnded(waiter.exchange, told)
             } else {
-                shared.workers[waiter.worker].mail { $0.fetchEnded(waiter.exchange, outcome) }
+                shared.workers[waiter.worker].mail { $0.fetchEnded(waiter.exchange, told) }
             }
         }
     }

@@ -227,11 +227,12 @@ extension Worker {
     private func writeStored(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
         guard let stored = exchange.pointee.reply.stored else { return }
         let representation = stored.representation
-        let coding = exchange.pointee.acceptedCoding
+        // What may not be kept passes as it came: it has no validator of ours, no coding and no age.
+        let isCodable = stored.isStorable || stored.isPartial
+        let coding = isCodable ? exchange.pointee.acceptedCoding : .identity
         let coded = coding == .identity ? nil : representation.form(coding)
         let content = coded ?? representation.content
         let tag = representation.tag.bytes
-        let isCodable = stored.status == 200
         let isUnchanged = isCodable && isNotModified(exchange, tag)
         let status = isUnchanged ? 304 : stored.status
         exchange.pointee.status = status
@@ -306,7 +307,9 @@ extension Worker {
             if stored.isStorable { output.append("; stored") }
             if stored.isPartial { output.append("; detail=partial") }
         }
-        output.append("\r\nAge: ")
+        output.append("\r\n")
+        guard stored.isStorable else { return }
+        output.append("Age: ")
         output.appendDecimal((now &- min(now, stored.requestedAt)) / 1_000_000_000)
         output.append("\r\n")
     }
