@@ -94,31 +94,4 @@ extension Worker {
         // Settings take `http://` endpoints only, so the authority begins behind these 7 bytes.
         return endpoint._withUnsafeGuaranteedRef { $0.url.bytes.view(7, $0.url.count - 7) }
     }
-
-    /// The host that links must name: a trusted proxy's X-Forwarded-Host, else the request's own.
-    func publicHost(_ exchange: ExchangePointer) -> ByteView {
-        let bytes = exchange.pointee.headBytes
-        if exchange.pointee.peerIsTrusted, let forwarded = exchange.pointee.head.fields.find(.xForwardedHost) {
-            return Self.lastMember(bytes.view(forwarded))
-        }
-        return bytes.view(exchange.pointee.head.host)
-    }
-
-    /// The scheme that links must name.
-    func publicScheme(_ exchange: ExchangePointer) -> StaticString {
-        let bytes = exchange.pointee.headBytes
-        if exchange.pointee.peerIsTrusted, let forwarded = exchange.pointee.head.fields.find(.xForwardedProto),
-            Self.lastMember(bytes.view(forwarded)).equalsIgnoringCase("https")
-        {
-            return "https"
-        }
-        return "http"
-    }
-
-    /// The member that the nearest proxy added.
-    private static func lastMember(_ value: ByteView) -> ByteView {
-        var start = value.count
-        while start > 0, value[start - 1] != 0x2C { start -= 1 }
-        return value.view(start, value.count - start).trimmed()
-    }
 }
