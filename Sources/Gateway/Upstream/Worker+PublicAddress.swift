@@ -69,7 +69,9 @@ extension Worker {
     /// A token or a quoted string without its quotes, of such bytes as hosts and schemes have.
     private static func plainValue(_ value: ByteView) -> ByteView? {
         var plain = value
-        if value.count >= 2, value[0] == 0x22, value[value.count - 1] == 0x22 { plain = value.view(1, value.count - 2) }
+        if value.count >= 2, value[0] == 0x22, value[value.count - 1] == 0x22 {
+            plain = value.view(1, value.count - 2)
+        }
         for byte in plain {
             switch byte {
             case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x3A, 0x5B, 0x5D, 0x5F: continue

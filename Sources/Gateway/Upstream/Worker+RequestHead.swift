@@ -36,21 +36,27 @@ extension Worker {
                 // Only a well-formed id counts, as in Nova; the first one wins.
                 guard !hasGlobalID, RequestID.isValid(bytes.view(line.value)) else { continue }
                 hasGlobalID = true
-            case .ifNoneMatch, .ifMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range, .acceptEncoding:
+            case .ifNoneMatch, .ifMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range,
+                .acceptEncoding:
                 // A fetch wants the whole list, plain, whatever the one who asked first has already.
                 if isFetch { continue }
             case .other:
                 // Names that some servers read as the forwarded ones above.
                 let name = bytes.view(line.name)
                 if !exchange.pointee.peerIsTrusted, name.count > 12,
-                    name.view(0, 12).equalsIgnoringCase("x-forwarded-") || name.equalsIgnoringCase("x-url-scheme")
+                    name.view(0, 12).equalsIgnoringCase("x-forwarded-")
+                        || name.equalsIgnoringCase("x-url-scheme")
                 {
                     continue
                 }
             default: break
             }
             // Connection cannot take away what this request was judged by, so only unknown names are dropped for it.
-            if nominates, known == .other, exchange.pointee.head.fields.nominates(bytes.view(line.name), in: bytes) { continue }
+            if nominates, known == .other,
+                exchange.pointee.head.fields.nominates(bytes.view(line.name), in: bytes)
+            {
+                continue
+            }
             output.appendField(bytes.view(line.name), bytes.view(line.value))
         }
         appendForwardedFor(exchange, to: &output)
@@ -76,7 +82,9 @@ extension Worker {
 
     /// Who asked, by which scheme and host; a trusted proxy's words are kept, anybody else's were dropped.
     private func appendForwardedFor(_ exchange: ExchangePointer, to output: inout Buffer) {
-        guard let peer = exchange.pointee.fetchPeer ?? downstreams.find(exchange.pointee.downstream).map({ $0.pointee.peer })
+        guard
+            let peer = exchange.pointee.fetchPeer
+                ?? downstreams.find(exchange.pointee.downstream).map({ $0.pointee.peer })
         else { return }
         output.append("X-Forwarded-For: ")
         peer.append(to: &output)
