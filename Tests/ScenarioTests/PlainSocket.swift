@@ -87,6 +87,8 @@ final class PlainSocket: @unchecked Sendable {
     }
 
     func send(_ bytes: [UInt8]) throws {
+        // The number of a closed descriptor may be another scenario's by now.
+        guard !isClosed else { throw SocketFailure("this side has closed the connection") }
         var sent = 0
         while sent < bytes.count {
             guard Self.wait(descriptor, Int16(POLLOUT), Self.patience) else {
@@ -108,7 +110,7 @@ final class PlainSocket: @unchecked Sendable {
     /// Receives what comes next; false at the end, after a reset, or when nothing came in time.
     @discardableResult
     func receive(patience: TimeInterval = PlainSocket.patience) -> Bool {
-        if isEnded { return false }
+        if isEnded || isClosed { return false }
         guard Self.wait(descriptor, Int16(POLLIN), patience) else { return false }
         var block = [UInt8](repeating: 0, count: 65_536)
         let count = recv(descriptor, &block, block.count, 0)
@@ -129,13 +131,14 @@ final class PlainSocket: @unchecked Sendable {
 
     /// Something to read is there already, or the end.
     func hasInput() -> Bool {
-        !unread.isEmpty || Self.wait(descriptor, Int16(POLLIN), 0) && receive(patience: 0)
+        !unread.isEmpty || !isClosed && Self.wait(descriptor, Int16(POLLIN), 0) && receive(patience: 0)
     }
 
-    func shutdownWrite() { Glibc.shutdown(descriptor, Int32(SHUT_WR)) }
+    func shutdownWrite() { if !isClosed { Glibc.shutdown(descriptor, Int32(SHUT_WR)) } }
 
     /// Closes so that the peer sees a reset.
     func reset() {
+        guard !isClosed else { return }
         var option = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
         close()
