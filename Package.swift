@@ -52,9 +52,11 @@ let package = Package(
             name: "GatewayTests", dependencies: ["Gateway", "OpenStack", "HTTP", "Loop", "Bytes", "CZlib"],
             swiftSettings: swift),
         .testTarget(
-            name: "SimulatorTests", dependencies: ["compute-simulator", "HTTP", "Loop", "Bytes"], swiftSettings: swift),
+            name: "SimulatorTests", dependencies: ["compute-simulator", "HTTP", "Loop", "Bytes"],
+            swiftSettings: swift),
         .testTarget(
-            name: "gatehouseTests", dependencies: ["gatehouse", .product(name: "Logging", package: "swift-log")],
+            name: "gatehouseTests",
+            dependencies: ["gatehouse", .product(name: "Logging", package: "swift-log")],
             swiftSettings: swift),
         .testTarget(name: "ScenarioTests", dependencies: ["CZlib"], swiftSettings: swift),
         .testTarget(name: "StructureTests", swiftSettings: swift),

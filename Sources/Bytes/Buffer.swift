@@ -41,7 +41,9 @@ public struct Buffer: ~Copyable {
     @inlinable public var room: Int { capacity - end }
 
     /// Lends the readable bytes; valid until the next change of this buffer.
-    @inlinable public var readable: ByteView { ByteView(start: block.map { UnsafePointer($0) + start }, count: end - start) }
+    @inlinable public var readable: ByteView {
+        ByteView(start: block.map { UnsafePointer($0) + start }, count: end - start)
+    }
 
     /// Lends everything from the start of the block to the end of the readable bytes, consumed bytes included.
     @inlinable public var all: ByteView { ByteView(start: block.map { UnsafePointer($0) }, count: end) }
@@ -136,7 +138,10 @@ public struct Buffer: ~Copyable {
                 scratch[index] = UInt8(truncatingIfNeeded: rest % 10) + 0x30
                 rest /= 10
             } while rest > 0
-            append(ByteView(start: scratch.baseAddress!.assumingMemoryBound(to: UInt8.self) + index, count: 20 - index))
+            append(
+                ByteView(
+                    start: scratch.baseAddress!.assumingMemoryBound(to: UInt8.self) + index, count: 20 - index
+                ))
         }
     }
 

@@ -42,7 +42,9 @@ extension UnsafeBufferPointer where Element == UInt8 {
     /// Tells whether the bytes are those of `literal` (given in lower case), ASCII case aside.
     @inlinable public func equalsIgnoringCase(_ literal: StaticString) -> Bool {
         guard count == literal.utf8CodeUnitCount else { return false }
-        for index in 0..<count where ASCII.lowercased(self[index]) != literal.utf8Start[index] { return false }
+        for index in 0..<count where ASCII.lowercased(self[index]) != literal.utf8Start[index] {
+            return false
+        }
         return true
     }
 
@@ -57,7 +59,9 @@ extension UnsafeBufferPointer where Element == UInt8 {
     /// Tells whether both hold the same bytes, ASCII case aside.
     @inlinable public func equalsIgnoringCase(_ other: ByteView) -> Bool {
         guard count == other.count else { return false }
-        for index in 0..<count where ASCII.lowercased(self[index]) != ASCII.lowercased(other[index]) { return false }
+        for index in 0..<count where ASCII.lowercased(self[index]) != ASCII.lowercased(other[index]) {
+            return false
+        }
         return true
     }
 

@@ -35,7 +35,9 @@ public struct KeyedHash: Sendable {
             state.1 = rotate(state.1, 17) ^ state.2
             state.2 = rotate(state.2, 32)
         }
-        @inline(__always) func rotate(_ value: UInt64, _ by: UInt64) -> UInt64 { value &<< by | value &>> (64 &- by) }
+        @inline(__always) func rotate(_ value: UInt64, _ by: UInt64) -> UInt64 {
+            value &<< by | value &>> (64 &- by)
+        }
 
         let raw = UnsafeRawBufferPointer(bytes)
         let whole = bytes.count & ~7

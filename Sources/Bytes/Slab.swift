@@ -62,7 +62,8 @@ public struct Slab<Element: ~Copyable>: ~Copyable {
             generations.append(0)
         }
         pointer(at: index).initialize(to: element)
-        generations[Int(index)] &+= 1  // Wraps after 2^32 uses of one slot, which then only weakens the stale check.
+        // Wraps after 2^32 uses of one slot, which then only weakens the stale check.
+        generations[Int(index)] &+= 1
         liveCount += 1
         return Handle(index: index, generation: generations[Int(index)])
     }

@@ -61,7 +61,7 @@ class Role: @unchecked Sendable {
     func send(_ bytes: [UInt8], _ step: Step) throws {
         play.note(name, "> \(printable(bytes))")
         let socket = try open()
-        do { try socket.send(bytes) } catch where step.plain.contains("lossy") {}
+        do { try socket.send(bytes) } catch  where step.plain.contains("lossy") {}
     }
 
     /// `remember tag field ETag`, `remember id content "…(…)…"`.

@@ -54,7 +54,9 @@ struct ScenarioFile: Sendable, CustomStringConvertible {
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path
 
-    private static let wanted = ProcessInfo.processInfo.environment["SCENARIO"].flatMap { $0.isEmpty ? nil : $0 }
+    private static let wanted = ProcessInfo.processInfo.environment["SCENARIO"].flatMap {
+        $0.isEmpty ? nil : $0
+    }
     static let isWhole = wanted == nil
 
     /// All scenario files, by path; `SCENARIO` in the environment keeps those whose path contains it.

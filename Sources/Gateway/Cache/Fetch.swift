@@ -30,7 +30,8 @@ final class Fetch {
     func collect(_ bytes: ByteView, maxByteCount: Int) -> Bool {
         guard collected.count + bytes.count <= maxByteCount else { return false }
         if collected.room < bytes.count {
-            collected.enlarge(to: min(maxByteCount, max(16_384, collected.capacity * 2, collected.end + bytes.count)))
+            collected.enlarge(
+                to: min(maxByteCount, max(16_384, collected.capacity * 2, collected.end + bytes.count)))
         }
         collected.append(bytes)
         return true

@@ -13,10 +13,14 @@ final class Generations: Sendable {
 
     init() { words = (0..<Self.count).map { _ in Word() } }
 
-    private func index(_ project: ByteView) -> Int { Int(truncatingIfNeeded: hash.hash(project)) & (Self.count - 1) }
+    private func index(_ project: ByteView) -> Int {
+        Int(truncatingIfNeeded: hash.hash(project)) & (Self.count - 1)
+    }
 
     func current(_ project: ByteView) -> UInt64 { words[index(project)].value.load(ordering: .acquiring) }
 
     /// Makes every list stored for `project` so far unreachable.
-    func advance(_ project: ByteView) { words[index(project)].value.wrappingAdd(1, ordering: .acquiringAndReleasing) }
+    func advance(_ project: ByteView) {
+        words[index(project)].value.wrappingAdd(1, ordering: .acquiringAndReleasing)
+    }
 }

@@ -35,12 +35,15 @@ final class ResponseCache: Sendable {
         // A shard must hold a few of the largest objects, or one would push out all others.
         var shardCount = 16
         while shardCount > 1, maxByteCount / shardCount < 4 * maxObjectByteCount { shardCount /= 2 }
-        shards = (0..<shardCount).map { _ in Mutex<Shard>.Box(Shard(maxByteCount: maxByteCount / shardCount)) }
+        shards = (0..<shardCount).map { _ in Mutex<Shard>.Box(Shard(maxByteCount: maxByteCount / shardCount))
+        }
     }
 
     func hash(_ key: ByteView) -> UInt64 { hash.hash(key) }
 
-    private func shard(_ hash: UInt64) -> Mutex<Shard>.Box { shards[Int(truncatingIfNeeded: hash >> 48) & (shards.count - 1)] }
+    private func shard(_ hash: UInt64) -> Mutex<Shard>.Box {
+        shards[Int(truncatingIfNeeded: hash >> 48) & (shards.count - 1)]
+    }
 
     /// The stored response under `key`, fresh or not, and whether collapsing is off for it just now.
     func find(_ key: ByteView, hash: UInt64, now: UInt64) -> (stored: StoredResponse?, passes: Bool) {

@@ -140,5 +140,7 @@ final class StoredResponse: Sendable {
     }
 
     /// Bytes it is charged with in the cache: content, fields and a flat share for coded forms and book-keeping.
-    var byteCount: Int { representation.content.count + representation.content.count / 4 + fields.count + 512 }
+    var byteCount: Int {
+        representation.content.count + representation.content.count / 4 + fields.count + 512
+    }
 }

@@ -42,7 +42,9 @@ extension Worker {
         key.append(0)
         if exchange.pointee.peerIsTrusted, let prefix = fields(.xForwardedPrefix) { key.append(prefix) }
         key.append(0)
-        if let accept = fields(.accept), !accept.equals("application/json"), !accept.equals("*/*") { key.append(accept) }
+        if let accept = fields(.accept), !accept.equals("application/json"), !accept.equals("*/*") {
+            key.append(accept)
+        }
         key.append(0)
         key.append(bytes.view(exchange.pointee.head.target.path))
         key.append(0)
@@ -59,7 +61,8 @@ extension Worker {
         var count = 0
         while let pair = reader.next() {
             // A name spelled two ways would sort apart, and the last value of a parameter counts.
-            guard count < 24, !query.view(pair.name).contains("%"), !query.view(pair.name).contains("+") else {
+            guard count < 24, !query.view(pair.name).contains("%"), !query.view(pair.name).contains("+")
+            else {
                 return false
             }
             var place = count
@@ -70,7 +73,8 @@ extension Worker {
             }
             names[place] = pair.name
             pairs[place] = ByteRange(
-                start: pair.name.lower, count: pair.hasEquals ? pair.value.upper - pair.name.lower : Int(pair.name.count))
+                start: pair.name.lower,
+                count: pair.hasEquals ? pair.value.upper - pair.name.lower : Int(pair.name.count))
             count += 1
         }
         for place in 0..<count {

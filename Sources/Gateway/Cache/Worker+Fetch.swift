@@ -6,7 +6,8 @@ extension Worker {
     /// Begins the fetch that `key` describes, with a copy of the leading request; its exchange has no client.
     func startFetch(_ leader: ExchangePointer, _ hash: UInt64) {
         let fetch = Fetch(
-            key: key.readable, hash: hash, requestHead: leader.pointee.headBytes, leader: leader.pointee.handle)
+            key: key.readable, hash: hash, requestHead: leader.pointee.headBytes,
+            leader: leader.pointee.handle)
         let fieldCapacity = configuration.limits.fieldCount
         guard let handle = exchanges.take(make: { Exchange(fieldCapacity: fieldCapacity) }),
             let exchange = exchanges.find(handle)
@@ -18,8 +19,10 @@ extension Worker {
         exchange.pointee.fetch = fetch
         exchange.pointee.headBase = fetch.requestHead.bytes.baseAddress
         // The copy is read anew: it was accepted once under the same limits.
-        guard exchange.pointee.reader.read(fetch.requestHead.bytes, into: &exchange.pointee.head, limits: house.limits)
-            == .complete
+        guard
+            exchange.pointee.reader.read(
+                fetch.requestHead.bytes, into: &exchange.pointee.head, limits: house.limits)
+                == .complete
         else {
             releaseExchange(exchange)
             return completeFetch(fetch, .forwardYourself)
@@ -90,8 +93,10 @@ extension Worker {
         fetch.fields.enlarge(to: bytes.count + 192)
         let control = CacheControl(reading: connection.pointee.head.fields, bytes)
         fetch.forbidsStoring =
-            control.noStore || control.isPrivate || control.noCache || control.mustRevalidate || control.noTransform
-            || control.maxAge == 0 || control.sMaxAge == 0 || connection.pointee.head.fields.count(of: .setCookie) > 0
+            control.noStore || control.isPrivate || control.noCache || control.mustRevalidate
+            || control.noTransform
+            || control.maxAge == 0 || control.sMaxAge == 0
+            || connection.pointee.head.fields.count(of: .setCookie) > 0
             || connection.pointee.head.fields.count(of: .age) > 0 || variesBeyondKey(connection, bytes)
         let nominates = connection.pointee.head.fields.count(of: .connection) > 0
         for index in 0..<connection.pointee.head.fields.count {
@@ -116,7 +121,7 @@ extension Worker {
             let line = connection.pointee.head.fields[index]
             guard line.known == .vary else { continue }
             let value = bytes.view(line.value)
-            var list = FieldList(value)
+            var list = FieldList(value, readsQuotes: false)
             while let member = list.next() {
                 switch FieldName.find(value.view(member)) {
                 case .accept, .acceptEncoding, .openStackAPIVersion, .xOpenStackNovaAPIVersion: continue
@@ -127,7 +132,9 @@ extension Worker {
         return false
     }
 
-    private func endFetch(_ exchange: ExchangePointer, _ fetch: Fetch, _ connection: UpstreamPointer) -> Verdict {
+    private func endFetch(_ exchange: ExchangePointer, _ fetch: Fetch, _ connection: UpstreamPointer)
+        -> Verdict
+    {
         let status = exchange.pointee.status
         if status >= 400 { replaceByFault(exchange, fetch, connection) }
         releaseUpstream(exchange)

@@ -38,7 +38,9 @@ extension Worker {
     }
 
     private func admit(_ descriptor: Int32, peer: SocketAddress, isAdmin: Bool) {
-        guard let handle = downstreams.insert(DownstreamConnection(descriptor: descriptor, peer: peer, isAdmin: isAdmin)),
+        guard
+            let handle = downstreams.insert(
+                DownstreamConnection(descriptor: descriptor, peer: peer, isAdmin: isAdmin)),
             let connection = downstreams.find(handle)
         else { return Socket.close(descriptor) }
         connection.pointee.handle = handle
@@ -55,7 +57,8 @@ extension Worker {
     /// Stops taking connections until one ends or 200 ms have passed.
     private func pauseAccepting(clientsOnly: Bool) {
         acceptPausedUntil = now + 200_000_000
-        for index in listeners.indices where !listeners[index].isPaused && !(clientsOnly && listeners[index].isAdmin) {
+        for index in listeners.indices
+        where !listeners[index].isPaused && !(clientsOnly && listeners[index].isAdmin) {
             listeners[index].isPaused = true
             _ = poller.remove(listeners[index].descriptor)
         }
@@ -87,11 +90,16 @@ enum Tag {
 
     static func downstream(_ handle: Handle) -> UInt64 { make(.downstream, handle) }
     static func upstream(_ handle: Handle) -> UInt64 { make(.upstream, handle) }
-    static func listener(_ index: Int) -> UInt64 { make(.listener, Handle(index: UInt32(index), generation: 1)) }
+    static func listener(_ index: Int) -> UInt64 {
+        make(.listener, Handle(index: UInt32(index), generation: 1))
+    }
 
     static func read(_ tag: UInt64) -> (kind: Kind, handle: Handle) {
         let raw = Handle(bits: tag)
         // Only `make` writes tags, so the two bits always hold a kind.
-        return (Kind(rawValue: raw.index >> shift)!, Handle(index: raw.index & (1 << shift - 1), generation: raw.generation))
+        return (
+            Kind(rawValue: raw.index >> shift)!,
+            Handle(index: raw.index & (1 << shift - 1), generation: raw.generation)
+        )
     }
 }

@@ -10,7 +10,9 @@ extension Worker {
         if readiness.isBroken { return closeDownstream(connection, .clientGone) }
         if readiness.isWritable {
             guard flush(connection) else { return }
-            if hasRoom(connection), let exchange = exchanges.find(connection.pointee.exchange), exchange.pointee.wait == .room {
+            if hasRoom(connection), let exchange = exchanges.find(connection.pointee.exchange),
+                exchange.pointee.wait == .room
+            {
                 resume(connection.pointee.exchange)
             }
         }
@@ -66,13 +68,17 @@ extension Worker {
         for _ in 0..<32 {
             switch connection.pointee.state {
             case .idle:
-                if connection.pointee.input.isEmpty || !connection.pointee.mayBeginExchange { return endIfPeerEnded(connection) }
+                if connection.pointee.input.isEmpty || !connection.pointee.mayBeginExchange {
+                    return endIfPeerEnded(connection)
+                }
                 guard beginExchange(connection) else { return }
                 continue
             case .head:
                 guard readHead(connection) else { return endIfPeerEnded(connection) }
             case .exchange:
-                if let exchange = exchanges.find(connection.pointee.exchange), exchange.pointee.wait != .nothing {
+                if let exchange = exchanges.find(connection.pointee.exchange),
+                    exchange.pointee.wait != .nothing
+                {
                     contentArrived(connection, exchange)
                 }
                 guard connection.pointee.state != .exchange else { return }
@@ -142,7 +148,8 @@ extension Worker {
             connection.pointee.state = .exchange
             connection.pointee.content = ContentReader(exchange.pointee.head.framing)
             exchange.pointee.contentComplete = connection.pointee.content.isEnded
-            connection.pointee.continueOwed = exchange.pointee.head.expectsContinue && !connection.pointee.content.isEnded
+            connection.pointee.continueOwed =
+                exchange.pointee.head.expectsContinue && !connection.pointee.content.isEnded
             exchange.pointee.closesDownstream = !exchange.pointee.head.keepsAlive || isDraining
             clearDeadline(connection)
             if connection.pointee.isAdmin { answerAdmin(exchange) } else { advance(exchange) }

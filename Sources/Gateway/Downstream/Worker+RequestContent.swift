@@ -19,7 +19,9 @@ extension Worker {
             if connection.pointee.input.room == 0 { stopReading(connection) }
             return
         }
-        if connection.pointee.deadline == 0 { setDeadline(connection, now + configuration.contentProgressNanoseconds) }
+        if connection.pointee.deadline == 0 {
+            setDeadline(connection, now + configuration.contentProgressNanoseconds)
+        }
         if exchange.pointee.wait == .content {
             advance(exchange)
         } else {

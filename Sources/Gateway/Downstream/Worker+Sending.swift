@@ -43,7 +43,8 @@ extension Worker {
     }
 
     func hasRoom(_ connection: DownstreamPointer) -> Bool {
-        !connection.pointee.output.hasBlock || connection.pointee.output.capacity - connection.pointee.output.count >= 4_096
+        !connection.pointee.output.hasBlock
+            || connection.pointee.output.capacity - connection.pointee.output.count >= 4_096
     }
 
     /// After all events of a connection: sends, closes, gives blocks back, and sets what is waited for.
@@ -59,7 +60,9 @@ extension Worker {
         }
         guard connection.pointee.unsentByteCount == 0 else {
             // With answers unsent no further request is read: the client must take them first.
-            if connection.pointee.state == .idle, !connection.pointee.mayBeginExchange { stopReading(connection) }
+            if connection.pointee.state == .idle, !connection.pointee.mayBeginExchange {
+                stopReading(connection)
+            }
             return
         }
         if connection.pointee.closesAfterOutput {
@@ -73,14 +76,18 @@ extension Worker {
         if connection.pointee.state == .discarding, !connection.pointee.input.isEmpty { again.append(handle) }
         if connection.pointee.output.hasBlock { blocks.release(&connection.pointee.output) }
         guard connection.pointee.state == .idle else { return }
-        if connection.pointee.peerEnded && connection.pointee.input.isEmpty { return closeDownstream(connection, .none) }
+        if connection.pointee.peerEnded && connection.pointee.input.isEmpty {
+            return closeDownstream(connection, .none)
+        }
         if isDraining && connection.pointee.input.isEmpty && connection.pointee.exchangeCount > 0 {
             return closeDownstream(connection, .none)
         }
         startReading(connection)
         if connection.pointee.input.isEmpty {
             if connection.pointee.input.hasBlock { blocks.release(&connection.pointee.input) }
-            if connection.pointee.exchangeCount > 0 { setDeadline(connection, now + configuration.idleNanoseconds) }
+            if connection.pointee.exchangeCount > 0 {
+                setDeadline(connection, now + configuration.idleNanoseconds)
+            }
         } else {
             again.append(handle)
         }
@@ -89,7 +96,9 @@ extension Worker {
     /// Settles the connection of an exchange that was resumed by something else than its own socket.
     func flushAfterAdvance(_ exchange: Handle) {
         // The exchange may be over by now; its connection then asked for settling itself.
-        if let exchange = exchanges.find(exchange), let connection = downstreams.find(exchange.pointee.downstream) {
+        if let exchange = exchanges.find(exchange),
+            let connection = downstreams.find(exchange.pointee.downstream)
+        {
             settle(connection)
         }
     }
@@ -128,7 +137,9 @@ extension Worker {
             connection.pointee.state = .idle
             return
         }
-        if connection.pointee.peerEnded || connection.pointee.isBroken { return closeDownstream(connection, .none) }
+        if connection.pointee.peerEnded || connection.pointee.isBroken {
+            return closeDownstream(connection, .none)
+        }
         connection.pointee.state = .lingering
         connection.pointee.input.removeAll()
         _ = Socket.shutdownWrite(connection.pointee.descriptor)
@@ -153,7 +164,11 @@ extension Worker {
         blocks.release(&connection.pointee.output)
         connection.pointee.pending = nil
         downstreamTimers.clear(handle.index)
-        if connection.pointee.isBroken { Socket.reset(connection.pointee.descriptor) } else { Socket.close(connection.pointee.descriptor) }
+        if connection.pointee.isBroken {
+            Socket.reset(connection.pointee.descriptor)
+        } else {
+            Socket.close(connection.pointee.descriptor)
+        }
         if let exchange = exchanges.find(exchangeHandle) {
             // The head lies in the input block, so the record is written before the block goes back.
             if exchange.pointee.failure == .none { exchange.pointee.failure = failure }
@@ -176,7 +191,8 @@ extension Worker {
     func setInterest(_ connection: DownstreamPointer, _ interest: Interest) {
         guard connection.pointee.interest != interest else { return }
         connection.pointee.interest = interest
-        _ = poller.change(connection.pointee.descriptor, interest, tag: Tag.downstream(connection.pointee.handle))
+        _ = poller.change(
+            connection.pointee.descriptor, interest, tag: Tag.downstream(connection.pointee.handle))
     }
 
     func startReading(_ connection: DownstreamPointer) {
@@ -208,7 +224,9 @@ extension Worker {
         connection.pointee.deadline = 0
         let isSending = connection.pointee.unsentByteCount > 0
         let isTakingContent = connection.pointee.state == .exchange && !connection.pointee.content.isEnded
-        if isSending || isTakingContent, connection.pointee.progressByteCount >= DownstreamConnection.minimumProgress {
+        if isSending || isTakingContent,
+            connection.pointee.progressByteCount >= DownstreamConnection.minimumProgress
+        {
             return setDeadline(connection, now + configuration.contentProgressNanoseconds)
         }
         if isSending {
@@ -220,7 +238,9 @@ extension Worker {
         case .head: timeOut(connection, .headTimeout)
         case .exchange:
             // An exchange that waits for the upstream is bounded there; its client owes nothing.
-            if isTakingContent, connection.pointee.interest.contains(.read) { timeOut(connection, .contentTimeout) }
+            if isTakingContent, connection.pointee.interest.contains(.read) {
+                timeOut(connection, .contentTimeout)
+            }
         case .closed: break
         }
     }
@@ -232,7 +252,8 @@ extension Worker {
 
     private func timeOut(_ connection: DownstreamPointer, _ failure: Failure) {
         counters.downstreamTimeouts += 1
-        guard let exchange = exchanges.find(connection.pointee.exchange), !exchange.pointee.responseHeadSent else {
+        guard let exchange = exchanges.find(connection.pointee.exchange), !exchange.pointee.responseHeadSent
+        else {
             return breakDownstream(connection, failure)
         }
         abandonUpstream(exchange)

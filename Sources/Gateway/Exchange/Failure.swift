@@ -6,8 +6,8 @@ internal import Bytes
 enum Failure: UInt8, CaseIterable {
     case none
     case unreadableRequest, headTimeout, contentTimeout, contentTooLarge, tooManyExchanges
-    case unauthorized, routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported, contentMalformed
-    case projectMismatch, parameterInvalid, forbidden
+    case unauthorized, routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported
+    case contentMalformed, projectMismatch, parameterInvalid, forbidden
     case noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout, responseInvalid
     case responseIncomplete, responseProgressTimeout, onlyIfCached
     case clientGone, writeTimeout, draining, internalError

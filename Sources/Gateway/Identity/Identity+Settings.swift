@@ -6,12 +6,18 @@ extension Identity {
     convenience init(_ token: Settings.StaticToken, adminRoles: [String]) {
         self.init(
             userID: token.user.id, userName: token.user.name, userDomainID: token.userDomain.id,
-            userDomainName: token.userDomain.name, projectID: token.project.id, projectName: token.project.name,
-            projectDomainID: token.projectDomain.id, projectDomainName: token.projectDomain.name, roles: token.roles,
+            userDomainName: token.userDomain.name, projectID: token.project.id,
+            projectName: token.project.name,
+            projectDomainID: token.projectDomain.id, projectDomainName: token.projectDomain.name,
+            roles: token.roles,
             adminRoles: adminRoles, expiresAt: token.expiresAt)
     }
 
-    func withProjectID<Result>(_ body: (ByteView) -> Result) -> Result { projectID.withUnsafeBufferPointer(body) }
+    func withProjectID<Result>(_ body: (ByteView) -> Result) -> Result {
+        projectID.withUnsafeBufferPointer(body)
+    }
     func withUserID<Result>(_ body: (ByteView) -> Result) -> Result { userID.withUnsafeBufferPointer(body) }
-    func withRolesKey<Result>(_ body: (ByteView) -> Result) -> Result { rolesKey.withUnsafeBufferPointer(body) }
+    func withRolesKey<Result>(_ body: (ByteView) -> Result) -> Result {
+        rolesKey.withUnsafeBufferPointer(body)
+    }
 }

@@ -38,7 +38,9 @@ final class TokenTable {
         while let known = slots[index].token {
             // The keyed hash is compared first, so that how far the bytes agree cannot be timed from outside.
             if slots[index].hash == hashed, known.bytes.equals(token) {
-                guard slots[index].expiresAt > wallSeconds, let identity = slots[index].identity else { return nil }
+                guard slots[index].expiresAt > wallSeconds, let identity = slots[index].identity else {
+                    return nil
+                }
                 return .passUnretained(identity)
             }
             index = (index + 1) & (slots.count - 1)

@@ -24,18 +24,39 @@ struct Counters {
         [
             ("gatehouse_connections_accepted_total", "Downstream connections accepted.", connectionsAccepted),
             ("gatehouse_connections_closed_total", "Downstream connections closed.", connectionsClosed),
-            ("gatehouse_accept_pauses_total", "Times accepting paused for lack of descriptors.", acceptPauses),
-            ("gatehouse_accept_errors_total", "Connections that ended before they were accepted.", acceptErrors),
-            ("gatehouse_downstream_received_bytes_total", "Bytes received from clients.", downstreamBytesReceived),
+            (
+                "gatehouse_accept_pauses_total", "Times accepting paused for lack of descriptors.",
+                acceptPauses
+            ),
+            (
+                "gatehouse_accept_errors_total", "Connections that ended before they were accepted.",
+                acceptErrors
+            ),
+            (
+                "gatehouse_downstream_received_bytes_total", "Bytes received from clients.",
+                downstreamBytesReceived
+            ),
             ("gatehouse_downstream_sent_bytes_total", "Bytes sent to clients.", downstreamBytesSent),
-            ("gatehouse_upstream_received_bytes_total", "Bytes received from upstreams.", upstreamBytesReceived),
+            (
+                "gatehouse_upstream_received_bytes_total", "Bytes received from upstreams.",
+                upstreamBytesReceived
+            ),
             ("gatehouse_upstream_sent_bytes_total", "Bytes sent to upstreams.", upstreamBytesSent),
             ("gatehouse_downstream_timeouts_total", "Clients whose time was up.", downstreamTimeouts),
-            ("gatehouse_unreadable_requests_total", "Requests refused by the HTTP reader.", unreadableRequests),
+            (
+                "gatehouse_unreadable_requests_total", "Requests refused by the HTTP reader.",
+                unreadableRequests
+            ),
             ("gatehouse_upstream_retries_total", "Requests sent once more on another connection.", retries),
             ("gatehouse_cache_fetches_total", "Lists fetched for the cache.", fetches),
-            ("gatehouse_cache_stale_on_error_total", "Stale lists served because the upstream failed.", staleOnError),
-            ("gatehouse_access_lines_dropped_total", "Access lines dropped by a full buffer.", accessLinesDropped),
+            (
+                "gatehouse_cache_stale_on_error_total", "Stale lists served because the upstream failed.",
+                staleOnError
+            ),
+            (
+                "gatehouse_access_lines_dropped_total", "Access lines dropped by a full buffer.",
+                accessLinesDropped
+            ),
             ("gatehouse_loop_turns_total", "Turns of the loops.", turns),
             ("gatehouse_loop_slow_turns_total", "Turns of more than 5 ms.", slowTurns),
         ]
@@ -46,12 +67,14 @@ struct Counters {
 struct ExchangeCounters {
     /// Statuses with a column of their own; all others share the last one.
     static let statuses = [
-        200, 201, 202, 204, 300, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 414, 415, 429, 431, 499, 500, 502,
+        200, 201, 202, 204, 300, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 414, 415, 429, 431, 499,
+        500, 502,
         503, 504, 0,
     ]
     /// Upper bounds of the histogram in microseconds; the last bucket has none.
     static let bounds: [UInt64] = [
-        50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
+        50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+        2_500_000,
         10_000_000,
     ]
     /// Histograms by what answered: here (refused, made here), the store, the upstream.
@@ -72,11 +95,14 @@ struct ExchangeCounters {
         histogram = Array(repeating: 0, count: Source.allCases.count * (Self.bounds.count + 1))
         totalMicroseconds = Array(repeating: 0, count: Source.allCases.count)
         for status in columns.indices { columns[status] = UInt8(Self.statuses.count - 1) }
-        for (column, status) in Self.statuses.enumerated() where status > 0 { columns[status] = UInt8(column) }
+        for (column, status) in Self.statuses.enumerated() where status > 0 {
+            columns[status] = UInt8(column)
+        }
     }
 
     mutating func count(
-        operation: Int, status: Int, microseconds: UInt64, source: Source, verdict: CacheVerdict, failure: Failure
+        operation: Int, status: Int, microseconds: UInt64, source: Source, verdict: CacheVerdict,
+        failure: Failure
     ) {
         let row = operation >= 0 && operation < operationCount ? operation : operationCount
         let column = status > 0 && status < columns.count ? Int(columns[status]) : Self.statuses.count - 1

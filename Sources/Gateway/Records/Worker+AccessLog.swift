@@ -21,7 +21,8 @@ extension Worker {
         line.append("Z\",\"request_id\":\"")
         exchange.pointee.requestID.append(to: &line)
         // Of a head that was refused or cut short there are fields, but no bytes that may be looked at.
-        if exchange.pointee.head.byteCount > 0, let range = exchange.pointee.head.fields.find(.xOpenStackRequestID),
+        if exchange.pointee.head.byteCount > 0,
+            let range = exchange.pointee.head.fields.find(.xOpenStackRequestID),
             RequestID.isValid(bytes.view(range))
         {
             line.append("\",\"global_request_id\":\"")

@@ -3,7 +3,8 @@ internal import Foundation
 /// Words the admin listener's answers.
 enum AdminText {
     static func render(
-        _ report: AdminReport, _ whole: WorkerReport, cache: (count: Int, byteCount: Int, evictedCount: UInt64)?
+        _ report: AdminReport, _ whole: WorkerReport,
+        cache: (count: Int, byteCount: Int, evictedCount: UInt64)?
     ) -> (status: Int, type: StaticString, text: String) {
         switch report {
         case .healthcheck: (whole.isDraining ? 503 : 200, "application/json", healthcheck(whole))
@@ -23,7 +24,8 @@ enum AdminText {
             Health(
                 state: whole.isDraining ? "draining" : "ready",
                 upstreams: whole.endpoints.map {
-                    Health.Upstream(url: $0.url, ejected: $0.isEjected, busy: $0.busyCount, idle: $0.idleCount)
+                    Health.Upstream(
+                        url: $0.url, ejected: $0.isEjected, busy: $0.busyCount, idle: $0.idleCount)
                 }))
     }
 
@@ -75,14 +77,21 @@ enum AdminText {
             single(counter.name, "counter", counter.help, lists.reduce(UInt64(0)) { $0 + $1[place].value })
         }
         single("gatehouse_exchanges_in_flight", "gauge", "Exchanges now in progress.", whole.exchangeCount)
-        single("gatehouse_connections_open", "gauge", "Downstream connections now open.", whole.downstreamCount)
-        single("gatehouse_upstream_connections_open", "gauge", "Upstream connections now open.", whole.upstreamCount)
+        single(
+            "gatehouse_connections_open", "gauge", "Downstream connections now open.", whole.downstreamCount)
+        single(
+            "gatehouse_upstream_connections_open", "gauge", "Upstream connections now open.",
+            whole.upstreamCount)
         single("gatehouse_blocks_lent", "gauge", "Buffer blocks now in use.", whole.lentBlockCount)
         single("gatehouse_workers", "gauge", "Loops of this process.", whole.counters.count)
         if let cache {
             single("gatehouse_cache_stored_responses", "gauge", "Lists now stored.", cache.count)
-            single("gatehouse_cache_stored_bytes", "gauge", "Bytes the stored lists are charged with.", cache.byteCount)
-            single("gatehouse_cache_evictions_total", "counter", "Lists that left for want of room.", cache.evictedCount)
+            single(
+                "gatehouse_cache_stored_bytes", "gauge", "Bytes the stored lists are charged with.",
+                cache.byteCount)
+            single(
+                "gatehouse_cache_evictions_total", "counter", "Lists that left for want of room.",
+                cache.evictedCount)
         }
         upstreamMetrics(whole, head: head) { text += $0 }
         return text
@@ -103,14 +112,18 @@ enum AdminText {
                 add("gatehouse_exchanges_total{operation=\"\(operation)\",status=\"\(word)\"} \(value)\n")
             }
         }
-        head("gatehouse_exchange_duration_seconds", "histogram", "Time from the first byte to the record, by who answered.")
+        head(
+            "gatehouse_exchange_duration_seconds", "histogram",
+            "Time from the first byte to the record, by who answered.")
         for source in ExchangeCounters.Source.allCases {
             var sum: UInt64 = 0
             let first = source.rawValue * (ExchangeCounters.bounds.count + 1)
             for (bucket, bound) in ExchangeCounters.bounds.enumerated() {
                 sum += counters.histogram[first + bucket]
                 let seconds = Double(bound) / 1_000_000
-                add("gatehouse_exchange_duration_seconds_bucket{answered_by=\"\(source)\",le=\"\(seconds)\"} \(sum)\n")
+                add(
+                    "gatehouse_exchange_duration_seconds_bucket{answered_by=\"\(source)\",le=\"\(seconds)\"} \(sum)\n"
+                )
             }
             sum += counters.histogram[first + ExchangeCounters.bounds.count]
             let total = Double(counters.totalMicroseconds[source.rawValue]) / 1_000_000
@@ -121,10 +134,13 @@ enum AdminText {
         head("gatehouse_cache_verdicts_total", "counter", "How the list cache served exchanges (RFC 9211).")
         for raw in 1..<UInt8(counters.verdicts.count) {
             guard let verdict = CacheVerdict(rawValue: raw) else { break }
-            add("gatehouse_cache_verdicts_total{verdict=\"\(verdict.name)\"} \(counters.verdicts[Int(raw)])\n")
+            add(
+                "gatehouse_cache_verdicts_total{verdict=\"\(verdict.name)\"} \(counters.verdicts[Int(raw)])\n"
+            )
         }
         head("gatehouse_exchange_errors_total", "counter", "Exchanges by the error they ended in.")
-        for failure in Failure.allCases where failure != .none && counters.failures[Int(failure.rawValue)] > 0 {
+        for failure in Failure.allCases where failure != .none && counters.failures[Int(failure.rawValue)] > 0
+        {
             let value = counters.failures[Int(failure.rawValue)]
             add("gatehouse_exchange_errors_total{error=\"\(failure.error)\"} \(value)\n")
         }
@@ -139,11 +155,21 @@ enum AdminText {
             head(name, type, help)
             for state in whole.endpoints { add("\(name){upstream=\"\(state.url)\"} \(value(state))\n") }
         }
-        each("gatehouse_upstream_up", "gauge", "0 while every loop leaves the endpoint alone.") { $0.isEjected ? 0 : 1 }
-        each("gatehouse_upstream_busy_connections", "gauge", "Connections with an exchange.") { UInt64($0.busyCount) }
-        each("gatehouse_upstream_idle_connections", "gauge", "Connections kept for the next one.") { UInt64($0.idleCount) }
+        each("gatehouse_upstream_up", "gauge", "0 while every loop leaves the endpoint alone.") {
+            $0.isEjected ? 0 : 1
+        }
+        each("gatehouse_upstream_busy_connections", "gauge", "Connections with an exchange.") {
+            UInt64($0.busyCount)
+        }
+        each("gatehouse_upstream_idle_connections", "gauge", "Connections kept for the next one.") {
+            UInt64($0.idleCount)
+        }
         each("gatehouse_upstream_connects_total", "counter", "Connections made.") { $0.connectsCount }
-        each("gatehouse_upstream_failures_total", "counter", "Failures counted against the endpoint.") { $0.failuresCount }
-        each("gatehouse_upstream_ejections_total", "counter", "Times the endpoint was ejected.") { $0.ejectionsCount }
+        each("gatehouse_upstream_failures_total", "counter", "Failures counted against the endpoint.") {
+            $0.failuresCount
+        }
+        each("gatehouse_upstream_ejections_total", "counter", "Times the endpoint was ejected.") {
+            $0.ejectionsCount
+        }
     }
 }

@@ -41,13 +41,16 @@ final class Configuration {
             }
             let table = try OperationTable.load(text: definition.text, file: api.definition)
             compiled.append(
-                API(table: table, upstream: UpstreamPool(api.upstream, endpoints: endpoints), firstOperation: operationCount))
+                API(
+                    table: table, upstream: UpstreamPool(api.upstream, endpoints: endpoints),
+                    firstOperation: operationCount))
             operationCount += table.operations.count
         }
         apis = compiled
         self.operationCount = operationCount
         switch settings.identity.provider {
-        case .static: tokens = TokenTable(settings.identity.staticTokens, adminRoles: settings.identity.adminRoles)
+        case .static:
+            tokens = TokenTable(settings.identity.staticTokens, adminRoles: settings.identity.adminRoles)
         case .none: tokens = nil
         }
         limits = HeadLimits(

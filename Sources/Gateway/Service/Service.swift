@@ -1,8 +1,8 @@
 internal import Bytes
 internal import Dispatch
 internal import Foundation
-internal import Loop
 internal import Logging
+internal import Loop
 
 /// A running gateway: its workers, its listeners, its signals.
 public final class Service: @unchecked Sendable {
@@ -38,7 +38,9 @@ public final class Service: @unchecked Sendable {
         SignalSource.ignore(SIGPIPE)
         let descriptors = DescriptorLimit.raise()
         let definitions = try Self.readDefinitions(settings)
-        if let path = settings.accessLog?.path { accessLog = try Self.named("access_log") { try AppendFile(path: path) } }
+        if let path = settings.accessLog?.path {
+            accessLog = try Self.named("access_log") { try AppendFile(path: path) }
+        }
         let cache = settings.cache.map {
             ResponseCache(maxByteCount: $0.maxByteCount, maxObjectByteCount: $0.maxObjectByteCount)
         }
@@ -56,7 +58,9 @@ public final class Service: @unchecked Sendable {
         shared.adopt(workers)
         // Started before anything is mailed to them, since their sources are made on this thread.
         for worker in workers { worker.start() }
-        for listener in settings.listeners { bound[listener.address] = try open(listener.address, isAdmin: false) }
+        for listener in settings.listeners {
+            bound[listener.address] = try open(listener.address, isAdmin: false)
+        }
         let admin = try open(settings.admin.address, isAdmin: true)
         installSignals()
         log.notice(
@@ -127,14 +131,16 @@ public final class Service: @unchecked Sendable {
         do {
             fresh = try SettingsReader().read(file: file)
             let definitions = try Self.readDefinitions(fresh)
-            configurations = try shared.workers.map { _ in try Configuration(fresh, definitions: definitions) }
+            configurations = try shared.workers.map { _ in try Configuration(fresh, definitions: definitions)
+            }
         } catch {
             return log.error("settings not changed: the new ones are wrong", metadata: ["reason": "\(error)"])
         }
         let added = fresh.listeners.filter { bound[$0.address] == nil }
         for listener in added {
             do { bound[listener.address] = try open(listener.address, isAdmin: false) } catch {
-                log.error("listener not added", metadata: ["address": "\(listener.address)", "reason": "\(error)"])
+                log.error(
+                    "listener not added", metadata: ["address": "\(listener.address)", "reason": "\(error)"])
             }
         }
         for (named, address) in bound where !fresh.listeners.contains(where: { $0.address == named }) {
@@ -163,7 +169,9 @@ public final class Service: @unchecked Sendable {
         if old.http.maxConnectionCount != new.http.maxConnectionCount { keys.append("http.max_connections") }
         if (old.cache == nil) && (new.cache != nil) { keys.append("cache") }
         if old.cache?.maxByteCount != new.cache?.maxByteCount { keys.append("cache.max_size") }
-        if old.cache?.maxObjectByteCount != new.cache?.maxObjectByteCount { keys.append("cache.max_object_size") }
+        if old.cache?.maxObjectByteCount != new.cache?.maxObjectByteCount {
+            keys.append("cache.max_object_size")
+        }
         return keys
     }
 
@@ -178,7 +186,9 @@ public final class Service: @unchecked Sendable {
 
     private static func readDefinitions(_ settings: Settings) throws -> [Configuration.Definition] {
         try settings.apis.map { api in
-            let text = try named(api.definition) { try String(contentsOfFile: api.definition, encoding: .utf8) }
+            let text = try named(api.definition) {
+                try String(contentsOfFile: api.definition, encoding: .utf8)
+            }
             var addresses: [Settings.Endpoint: [SocketAddress]] = [:]
             for endpoint in api.upstream.endpoints {
                 addresses[endpoint] = try named(endpoint.url) {

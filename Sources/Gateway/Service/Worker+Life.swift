@@ -39,7 +39,9 @@ extension Worker {
     /// Stops listening on an address, after taking what had already arrived.
     func dropListener(_ address: SocketAddress, isAdmin: Bool) {
         for place in listeners.indices
-        where listeners[place].descriptor >= 0 && listeners[place].address == address && listeners[place].isAdmin == isAdmin {
+        where listeners[place].descriptor >= 0 && listeners[place].address == address
+            && listeners[place].isAdmin == isAdmin
+        {
             closeListener(place)
         }
     }
@@ -59,7 +61,8 @@ extension Worker {
         isDraining = true
         for index in 0..<downstreams.usedCount {
             guard let connection = downstreams.find(index: UInt32(index)) else { continue }
-            if !connection.pointee.isAdmin, connection.pointee.state == .idle, connection.pointee.input.isEmpty,
+            if !connection.pointee.isAdmin, connection.pointee.state == .idle,
+                connection.pointee.input.isEmpty,
                 connection.pointee.unsentByteCount == 0, connection.pointee.exchangeCount > 0
             {
                 // One that was just accepted has a request on its way; it gets its answer, with `Connection: close`.

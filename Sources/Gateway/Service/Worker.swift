@@ -67,7 +67,9 @@ final class Worker: @unchecked Sendable {
 
     static let responseLimits = HeadLimits(headByteCount: 20_480, targetByteCount: 0, fieldCount: 128)
 
-    init(index: Int, shared: Shared, configuration: Configuration, maxConnectionCount: Int) throws(SystemError) {
+    init(index: Int, shared: Shared, configuration: Configuration, maxConnectionCount: Int)
+        throws(SystemError)
+    {
         self.index = index
         self.shared = shared
         self.configuration = configuration
@@ -83,7 +85,8 @@ final class Worker: @unchecked Sendable {
         downstreamTimers = TimerWheel(now: now)
         upstreamTimers = TimerWheel(now: now)
         exchangeTimers = TimerWheel(now: now)
-        blocks = BlockPool(blockByteCount: max(32_768, 2 * configuration.limits.headByteCount), keptCount: 256)
+        blocks = BlockPool(
+            blockByteCount: max(32_768, 2 * configuration.limits.headByteCount), keptCount: 256)
         events = .allocate(capacity: Poller.roundCapacity)
         events.initialize(repeating: Readiness())
         exchangeCounters = ExchangeCounters(operationCount: configuration.operationCount)
@@ -138,7 +141,8 @@ final class Worker: @unchecked Sendable {
                 switch kind {
                 case .downstream: downstreamReady(handle, event)
                 case .upstream: upstreamReady(handle, event)
-                case .listener: if Int(handle.index) < listeners.count { acceptConnections(Int(handle.index)) }
+                case .listener:
+                    if Int(handle.index) < listeners.count { acceptConnections(Int(handle.index)) }
                 }
                 if !ready.isEmpty { runReady() }
             }
@@ -160,7 +164,8 @@ final class Worker: @unchecked Sendable {
                 let waiting = again
                 again.removeAll(keepingCapacity: true)
                 for handle in waiting {
-                    guard let connection = downstreams.find(handle), connection.pointee.state != .closed else { continue }
+                    guard let connection = downstreams.find(handle), connection.pointee.state != .closed
+                    else { continue }
                     process(connection)
                     settle(connection)
                 }
@@ -173,7 +178,9 @@ final class Worker: @unchecked Sendable {
 
     private func finishTurn() {
         finishRound()
-        if !again.isEmpty || !ready.isEmpty || !settling.isEmpty { loop.queue.async { [self] in turn { _ in } } }
+        if !again.isEmpty || !ready.isEmpty || !settling.isEmpty {
+            loop.queue.async { [self] in turn { _ in } }
+        }
         resumeAcceptingIfPossible()
         if isDraining { shared.workerMayBeDone(self) }
     }
@@ -209,7 +216,8 @@ final class Worker: @unchecked Sendable {
         let date = text.readable
         let months: StaticString = "JanFebMarAprMayJunJulAugSepOctNovDec"
         var month = 0
-        for index in 0..<12 where ByteView(start: months.utf8Start + index * 3, count: 3).equals(date.view(8, 3)) {
+        for index in 0..<12
+        where ByteView(start: months.utf8Start + index * 3, count: 3).equals(date.view(8, 3)) {
             month = index + 1
         }
         buffer.append(date.view(12, 4))

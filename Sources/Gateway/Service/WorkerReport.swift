@@ -71,7 +71,8 @@ extension Worker {
             for endpoint in api.upstream.endpoints {
                 endpoints.append(
                     WorkerReport.EndpointState(
-                        url: endpoint.url.bytes.string, isEjected: endpoint.isEjected(now), busyCount: endpoint.busyCount,
+                        url: endpoint.url.bytes.string, isEjected: endpoint.isEjected(now),
+                        busyCount: endpoint.busyCount,
                         idleCount: endpoint.idle.count, connectsCount: endpoint.connectsCount,
                         failuresCount: endpoint.failuresCount, ejectionsCount: endpoint.ejectionsCount))
             }
@@ -88,7 +89,9 @@ extension Worker {
     private func adminExchangeCount() -> Int {
         var count = 0
         for index in 0..<downstreams.usedCount {
-            guard let connection = downstreams.find(index: UInt32(index)), connection.pointee.isAdmin else { continue }
+            guard let connection = downstreams.find(index: UInt32(index)), connection.pointee.isAdmin else {
+                continue
+            }
             if !connection.pointee.exchange.isNone { count += 1 }
         }
         return count
@@ -97,7 +100,9 @@ extension Worker {
     private func inFlight() -> [WorkerReport.InFlight] {
         var list: [WorkerReport.InFlight] = []
         for place in 0..<exchanges.usedCount where list.count < Self.listedCount {
-            guard let exchange = exchanges.find(index: UInt32(place)), !isAdminExchange(exchange) else { continue }
+            guard let exchange = exchanges.find(index: UInt32(place)), !isAdminExchange(exchange) else {
+                continue
+            }
             scratch.removeAll()
             exchange.pointee.requestID.append(to: &scratch)
             let id = scratch.readable.string
@@ -112,7 +117,8 @@ extension Worker {
                     ageMilliseconds: (now - min(now, exchange.pointee.startedAt)) / 1_000_000,
                     waitingMilliseconds: (now - min(now, exchange.pointee.waitingSince)) / 1_000_000,
                     worker: index, client: scratch.readable.string,
-                    upstream: exchange.pointee.endpoint.map { $0.takeUnretainedValue().url.bytes.string } ?? ""))
+                    upstream: exchange.pointee.endpoint.map { $0.takeUnretainedValue().url.bytes.string }
+                        ?? ""))
         }
         return list
     }

@@ -16,7 +16,9 @@ extension Worker {
         guard token.count > 0, token.count <= 8_192 else { return fail(exchange, .unauthorized) }
         // Without a provider the upstream judges the token; nothing here may then depend on who asks.
         guard let tokens = configuration(of: exchange).tokens else { return .next }
-        guard let identity = tokens.find(token, wallSeconds: wallSeconds) else { return fail(exchange, .unauthorized) }
+        guard let identity = tokens.find(token, wallSeconds: wallSeconds) else {
+            return fail(exchange, .unauthorized)
+        }
         exchange.pointee.identity = identity
         return .next
     }

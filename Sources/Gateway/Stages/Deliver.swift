@@ -12,14 +12,18 @@ extension Worker {
             abortDownstream(exchange)
             return .finish
         }
-        guard let upstream = upstreams.find(exchange.pointee.upstream) else { return cutShort(exchange, .upstreamClosed) }
+        guard let upstream = upstreams.find(exchange.pointee.upstream) else {
+            return cutShort(exchange, .upstreamClosed)
+        }
         blocks.attach(to: &connection.pointee.output)
         while true {
             let room = connection.pointee.output.room - Self.chunkOverhead
             let piece = upstream.pointee.content.next(upstream.pointee.input.readable, limit: room)
             switch piece {
             case .bytes(let bytes, _):
-                if exchange.pointee.responseIsChunked { connection.pointee.output.appendChunkHead(byteCount: bytes.count) }
+                if exchange.pointee.responseIsChunked {
+                    connection.pointee.output.appendChunkHead(byteCount: bytes.count)
+                }
                 connection.pointee.output.append(bytes)
                 if exchange.pointee.responseIsChunked { connection.pointee.output.append("\r\n") }
                 exchange.pointee.responseByteCount += UInt64(bytes.count)
@@ -49,7 +53,9 @@ extension Worker {
                 }
                 if !upstream.pointee.interest.contains(.read) || upstream.pointee.deadline == 0 {
                     setInterest(upstream, reading: true)
-                    setDeadline(upstream, upstream.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds })
+                    setDeadline(
+                        upstream,
+                        upstream.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds })
                 }
                 return .wait(.responseContent)
             }

@@ -27,7 +27,8 @@ extension Worker {
         } else {
             guard endpoint.busyCount < pool.maxConnectionCount else { return queue(exchange, pool) }
             // The place of an idle connection may be needed for the new one.
-            if endpoint.busyCount + endpoint.idle.count >= pool.maxConnectionCount, let idle = endpoint.idle.first,
+            if endpoint.busyCount + endpoint.idle.count >= pool.maxConnectionCount,
+                let idle = endpoint.idle.first,
                 let connection = upstreams.find(idle)
             {
                 closeUpstream(connection)
@@ -103,7 +104,8 @@ extension Worker {
         guard descriptor >= 0 else { return nil }
         _ = Socket.setNoDelay(descriptor)
         let made = UpstreamConnection(
-            descriptor: descriptor, endpoint: endpoint, pool: pool, configuration: configuration(of: exchange),
+            descriptor: descriptor, endpoint: endpoint, pool: pool,
+            configuration: configuration(of: exchange),
             connecting: inProgress, fieldCapacity: 128)
         guard let handle = upstreams.insert(made), let connection = upstreams.find(handle) else {
             Socket.close(descriptor)

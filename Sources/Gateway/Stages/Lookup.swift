@@ -9,7 +9,8 @@ extension Worker {
             exchange.pointee.fetchOutcome = nil
             return take(outcome, exchange)
         }
-        guard let operation = operation(of: exchange), operation.cacheClass == .list, let cache = shared.cache,
+        guard let operation = operation(of: exchange), operation.cacheClass == .list,
+            let cache = shared.cache,
             configuration(of: exchange).lists != nil
         else { return .next }
         guard exchange.pointee.head.method == .get else {
@@ -74,7 +75,8 @@ extension Worker {
         _ exchange: ExchangePointer, _ cache: ResponseCache, _ hash: UInt64, mayJoin: Bool
     ) -> Verdict {
         let waiter = Waiter(worker: index, exchange: exchange.pointee.handle)
-        switch mayJoin ? cache.lead(key.readable, hash: hash, waiter: waiter)
+        switch mayJoin
+            ? cache.lead(key.readable, hash: hash, waiter: waiter)
             : cache.leadAlone(key.readable, hash: hash, waiter: waiter)
         {
         case true?:

@@ -26,7 +26,9 @@ extension Worker {
             if route.outcome != .unknown { break }
         }
         if case .operation(let index) = exchange.pointee.route.outcome { exchange.pointee.operation = index }
-        if case .length(let length) = exchange.pointee.head.framing, length > UInt64(maxContentByteCount(exchange)) {
+        if case .length(let length) = exchange.pointee.head.framing,
+            length > UInt64(maxContentByteCount(exchange))
+        {
             // What is declared too long is not read at all; the connection cannot be used again.
             exchange.pointee.closesDownstream = true
             return fail(exchange, .contentTooLarge)

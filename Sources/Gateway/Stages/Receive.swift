@@ -14,7 +14,9 @@ extension Worker {
             exchange.pointee.failure = .upstreamClosed
             return failUpstream(exchange)
         }
-        if !connection.pointee.headRead, let verdict = readResponseHead(exchange, connection) { return verdict }
+        if !connection.pointee.headRead, let verdict = readResponseHead(exchange, connection) {
+            return verdict
+        }
         if exchange.pointee.fetch != nil { return receiveFetch(exchange, connection) }
         if exchange.pointee.errorHead != nil { return collectError(exchange, connection) }
         if exchange.pointee.status >= 400, exchange.pointee.head.method != .head {
@@ -60,7 +62,11 @@ extension Worker {
                 writeWasForwarded(exchange)
                 let pool = connection.pointee.pool.takeUnretainedValue()
                 let endpoint = connection.pointee.endpoint.takeUnretainedValue()
-                if status == 502 || status == 503 || status == 504 { endpoint.failed(now, pool) } else { endpoint.succeeded() }
+                if status == 502 || status == 503 || status == 504 {
+                    endpoint.failed(now, pool)
+                } else {
+                    endpoint.succeeded()
+                }
                 setDeadline(connection, now + pool.progressNanoseconds)
                 return nil
             }
@@ -88,7 +94,8 @@ extension Worker {
 
     /// A write went to the upstream, so what is stored for its project may be old, whatever the answer says.
     func writeWasForwarded(_ exchange: ExchangePointer) {
-        guard let operation = operation(of: exchange), operation.isWrite, let identity = exchange.pointee.identity
+        guard let operation = operation(of: exchange), operation.isWrite,
+            let identity = exchange.pointee.identity
         else { return }
         identity._withUnsafeGuaranteedRef { $0.withProjectID { shared.generations.advance($0) } }
     }
@@ -119,7 +126,9 @@ extension Worker {
                 return replyWithError(exchange, connection)
             case .needMore:
                 if connection.pointee.peerEnded {
-                    if connection.pointee.content.framing != .untilClose { exchange.pointee.errorContent.removeAll() }
+                    if connection.pointee.content.framing != .untilClose {
+                        exchange.pointee.errorContent.removeAll()
+                    }
                     connection.pointee.content.isEnded = true
                     return replyWithError(exchange, connection)
                 }

@@ -7,23 +7,33 @@ extension Worker {
     /// Record: the last stage of every exchange, also of one whose client left: counters, access line, release.
     func record(_ exchange: ExchangePointer) {
         if exchange.pointee.fetch != nil {
-            finishFetch(exchange, .failed(exchange.pointee.failure == .none ? .upstreamClosed : exchange.pointee.failure))
+            finishFetch(
+                exchange,
+                .failed(exchange.pointee.failure == .none ? .upstreamClosed : exchange.pointee.failure))
             abandonUpstream(exchange)
             return releaseExchange(exchange)
         }
         // An exchange whose head never came whole is no request; its connection's end is counted elsewhere.
-        let hasRequest = exchange.pointee.stage == .record && (exchange.pointee.head.byteCount > 0 || exchange.pointee.status > 0)
+        let hasRequest =
+            exchange.pointee.stage == .record
+            && (exchange.pointee.head.byteCount > 0 || exchange.pointee.status > 0)
         // Its client left, but the upstream may have carried it out.
-        if exchange.pointee.forwardedAt > 0, exchange.pointee.responseHeadAt == 0 { writeWasForwarded(exchange) }
+        if exchange.pointee.forwardedAt > 0, exchange.pointee.responseHeadAt == 0 {
+            writeWasForwarded(exchange)
+        }
         abandonUpstream(exchange)
         if hasRequest, !isAdminExchange(exchange) {
-            if exchange.pointee.failure == .clientGone, exchange.pointee.status == 0 { exchange.pointee.status = 499 }
+            if exchange.pointee.failure == .clientGone, exchange.pointee.status == 0 {
+                exchange.pointee.status = 499
+            }
             // A second reading of the clock in this turn, against the rule: an answer made here lasts less than a turn.
             let ended = MonotonicClock.now()
             let microseconds = (ended &- min(ended, exchange.pointee.startedAt)) / 1_000
             exchangeCounters.count(
-                operation: globalOperation(exchange), status: exchange.pointee.status, microseconds: microseconds,
-                source: source(of: exchange), verdict: exchange.pointee.cacheVerdict, failure: exchange.pointee.failure)
+                operation: globalOperation(exchange), status: exchange.pointee.status,
+                microseconds: microseconds,
+                source: source(of: exchange), verdict: exchange.pointee.cacheVerdict,
+                failure: exchange.pointee.failure)
             if accessLog != nil { writeAccessLine(exchange, microseconds: microseconds) }
         }
         releaseDownstream(exchange)
@@ -37,7 +47,8 @@ extension Worker {
 
     private func globalOperation(_ exchange: ExchangePointer) -> Int {
         guard exchange.pointee.operation >= 0, exchange.pointee.api >= 0 else { return -1 }
-        return configuration(of: exchange).apis[exchange.pointee.api].firstOperation + exchange.pointee.operation
+        return configuration(of: exchange).apis[exchange.pointee.api].firstOperation
+            + exchange.pointee.operation
     }
 
     /// Gives the slot back; the configuration it began under may now retire.

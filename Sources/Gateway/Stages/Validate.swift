@@ -74,7 +74,8 @@ extension Worker {
         let type = exchange.pointee.head.fields.find(.contentType).map { bytes.view($0) }
         message.removeAll()
         let verdict = table.validateContent(
-            operation: exchange.pointee.operation, mediaType: type, content: exchange.pointee.content.readable,
+            operation: exchange.pointee.operation, mediaType: type,
+            content: exchange.pointee.content.readable,
             scratch: &scratch, message: &message)
         guard case .refused(let status) = verdict else { return nil }
         exchange.pointee.failure = status == 415 ? .mediaTypeUnsupported : .contentMalformed
@@ -84,11 +85,14 @@ extension Worker {
     /// The path's project against the token's; without an identity the upstream compares them itself.
     private func validateProject(_ exchange: ExchangePointer) -> Verdict? {
         // The route's ranges count from the path's first byte.
-        guard let range = exchange.pointee.route.project, let identity = exchange.pointee.identity else { return nil }
+        guard let range = exchange.pointee.route.project, let identity = exchange.pointee.identity else {
+            return nil
+        }
         scratch.removeAll()
         // Nova compares after percent-decoding.
         _ = PercentCoding.decode(
-            exchange.pointee.headBytes.view(exchange.pointee.head.target.path).view(range), plusIsSpace: false, into: &scratch)
+            exchange.pointee.headBytes.view(exchange.pointee.head.target.path).view(range),
+            plusIsSpace: false, into: &scratch)
         let isOwn = identity._withUnsafeGuaranteedRef { identity in
             identity.withProjectID { scratch.readable.equals($0) }
         }
@@ -96,7 +100,9 @@ extension Worker {
         exchange.pointee.failure = .projectMismatch
         message.removeAll()
         identity._withUnsafeGuaranteedRef { identity in
-            identity.withProjectID { Messages.appendProjectMismatch(path: scratch.readable, token: $0, to: &message) }
+            identity.withProjectID {
+                Messages.appendProjectMismatch(path: scratch.readable, token: $0, to: &message)
+            }
         }
         return refuse(exchange, status: 400)
     }
@@ -116,7 +122,8 @@ extension Worker {
         let isAdmin = exchange.pointee.identity.map { $0._withUnsafeGuaranteedRef { $0.isAdmin } } ?? true
         let verdict = table.validateQuery(
             bytes.view(exchange.pointee.head.target.query), operation: exchange.pointee.operation,
-            version: exchange.pointee.route.version, microversion: judgedVersion(exchange, table), isAdmin: isAdmin,
+            version: exchange.pointee.route.version, microversion: judgedVersion(exchange, table),
+            isAdmin: isAdmin,
             scratch: &scratch, message: &message)
         switch verdict {
         case .valid(let facts):

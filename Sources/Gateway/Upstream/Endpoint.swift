@@ -41,7 +41,8 @@ final class Endpoint {
         failuresCount += 1
         failuresInRow += 1
         addressIndex = (addressIndex + 1) % addresses.count
-        guard pool.ejectionFailureCount > 0, failuresInRow >= pool.ejectionFailureCount, !isEjected(now) else { return }
+        guard pool.ejectionFailureCount > 0, failuresInRow >= pool.ejectionFailureCount, !isEjected(now)
+        else { return }
         let doubled = pool.ejectionBaseNanoseconds << UInt64(min(ejectionsInRow, 20))
         ejectedUntil = now + min(doubled, pool.ejectionMaxNanoseconds)
         ejectionsInRow += 1

@@ -40,7 +40,8 @@ struct UpstreamConnection: ~Copyable {
     var deadline: UInt64 = 0
 
     init(
-        descriptor: Int32, endpoint: Endpoint, pool: UpstreamPool, configuration: Configuration, connecting: Bool,
+        descriptor: Int32, endpoint: Endpoint, pool: UpstreamPool, configuration: Configuration,
+        connecting: Bool,
         fieldCapacity: Int
     ) {
         self.descriptor = descriptor

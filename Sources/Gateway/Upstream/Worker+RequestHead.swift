@@ -36,21 +36,27 @@ extension Worker {
                 // Only a well-formed id counts, as in Nova; the first one wins.
                 guard !hasGlobalID, RequestID.isValid(bytes.view(line.value)) else { continue }
                 hasGlobalID = true
-            case .ifNoneMatch, .ifMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range, .acceptEncoding:
+            case .ifNoneMatch, .ifMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range,
+                .acceptEncoding:
                 // A fetch wants the whole list, plain, whatever the one who asked first has already.
                 if isFetch { continue }
             case .other:
                 // Names that some servers read as the forwarded ones above.
                 let name = bytes.view(line.name)
                 if !exchange.pointee.peerIsTrusted, name.count > 12,
-                    name.view(0, 12).equalsIgnoringCase("x-forwarded-") || name.equalsIgnoringCase("x-url-scheme")
+                    name.view(0, 12).equalsIgnoringCase("x-forwarded-")
+                        || name.equalsIgnoringCase("x-url-scheme")
                 {
                     continue
                 }
             default: break
             }
             // Connection cannot take away what this request was judged by, so only unknown names are dropped for it.
-            if nominates, known == .other, exchange.pointee.head.fields.nominates(bytes.view(line.name), in: bytes) { continue }
+            if nominates, known == .other,
+                exchange.pointee.head.fields.nominates(bytes.view(line.name), in: bytes)
+            {
+                continue
+            }
             output.appendField(bytes.view(line.name), bytes.view(line.value))
         }
         appendForwardedFor(exchange, to: &output)
@@ -76,7 +82,9 @@ extension Worker {
 
     /// Who asked, by which scheme and host; a trusted proxy's words are kept, anybody else's were dropped.
     private func appendForwardedFor(_ exchange: ExchangePointer, to output: inout Buffer) {
-        guard let peer = exchange.pointee.fetchPeer ?? downstreams.find(exchange.pointee.downstream).map({ $0.pointee.peer })
+        guard
+            let peer = exchange.pointee.fetchPeer
+                ?? downstreams.find(exchange.pointee.downstream).map({ $0.pointee.peer })
         else { return }
         output.append("X-Forwarded-For: ")
         peer.append(to: &output)
@@ -93,32 +101,5 @@ extension Worker {
         guard host.isEmpty, let endpoint = exchange.pointee.endpoint else { return host }
         // Settings take `http://` endpoints only, so the authority begins behind these 7 bytes.
         return endpoint._withUnsafeGuaranteedRef { $0.url.bytes.view(7, $0.url.count - 7) }
-    }
-
-    /// The host that links must name: a trusted proxy's X-Forwarded-Host, else the request's own.
-    func publicHost(_ exchange: ExchangePointer) -> ByteView {
-        let bytes = exchange.pointee.headBytes
-        if exchange.pointee.peerIsTrusted, let forwarded = exchange.pointee.head.fields.find(.xForwardedHost) {
-            return Self.lastMember(bytes.view(forwarded))
-        }
-        return bytes.view(exchange.pointee.head.host)
-    }
-
-    /// The scheme that links must name.
-    func publicScheme(_ exchange: ExchangePointer) -> StaticString {
-        let bytes = exchange.pointee.headBytes
-        if exchange.pointee.peerIsTrusted, let forwarded = exchange.pointee.head.fields.find(.xForwardedProto),
-            Self.lastMember(bytes.view(forwarded)).equalsIgnoringCase("https")
-        {
-            return "https"
-        }
-        return "http"
-    }
-
-    /// The member that the nearest proxy added.
-    private static func lastMember(_ value: ByteView) -> ByteView {
-        var start = value.count
-        while start > 0, value[start - 1] != 0x2C { start -= 1 }
-        return value.view(start, value.count - start).trimmed()
     }
 }

@@ -77,7 +77,8 @@ extension Worker {
 
     /// Sends the request as far as the kernel takes it; false when the connection failed.
     func sendUpstream(_ connection: UpstreamPointer) -> Bool {
-        guard connection.pointee.state == .busy, let exchange = exchanges.find(connection.pointee.exchange) else {
+        guard connection.pointee.state == .busy, let exchange = exchanges.find(connection.pointee.exchange)
+        else {
             return connection.pointee.state != .closed
         }
         while true {
@@ -91,7 +92,9 @@ extension Worker {
             guard sent > 0 else {
                 if sent == -Int(EAGAIN) {
                     setInterest(connection, writing: true)
-                    setDeadline(connection, connection.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds })
+                    setDeadline(
+                        connection,
+                        connection.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds })
                     return true
                 }
                 // The answer may have come before the rest of the request was wanted: read it if so.
@@ -99,7 +102,9 @@ extension Worker {
                 connection.pointee.collectedOffset = exchange.pointee.content.count
                 connection.pointee.requestComplete = false
                 setInterest(connection, writing: false)
-                if sent == -Int(EPIPE) || sent == -Int(ECONNRESET) { return receiveAfterBrokenSend(connection) }
+                if sent == -Int(EPIPE) || sent == -Int(ECONNRESET) {
+                    return receiveAfterBrokenSend(connection)
+                }
                 upstreamFailed(connection, .upstreamClosed)
                 return false
             }
@@ -142,13 +147,17 @@ extension Worker {
             let piece = nextPiece(connection, limit: room)
             switch piece {
             case .bytes(let bytes, _):
-                if exchange.pointee.head.framing == .chunked { upstream.pointee.output.appendChunkHead(byteCount: bytes.count) }
+                if exchange.pointee.head.framing == .chunked {
+                    upstream.pointee.output.appendChunkHead(byteCount: bytes.count)
+                }
                 upstream.pointee.output.append(bytes)
                 if exchange.pointee.head.framing == .chunked { upstream.pointee.output.append("\r\n") }
                 exchange.pointee.requestContentByteCount += UInt64(bytes.count)
                 consumePiece(connection, piece)
                 let limit = UInt64(maxContentByteCount(exchange))
-                if exchange.pointee.requestContentByteCount > limit { return refuseStreamed(exchange, .contentTooLarge) }
+                if exchange.pointee.requestContentByteCount > limit {
+                    return refuseStreamed(exchange, .contentTooLarge)
+                }
             case .skipped: consumePiece(connection, piece)
             case .ended:
                 consumePiece(connection, piece)
@@ -158,7 +167,9 @@ extension Worker {
                 return refuseStreamed(exchange, .unreadableRequest)
             case .needMore:
                 if connection.pointee.content.isEnded {
-                    if exchange.pointee.head.framing == .chunked { upstream.pointee.output.appendChunkedEnd() }
+                    if exchange.pointee.head.framing == .chunked {
+                        upstream.pointee.output.appendChunkedEnd()
+                    }
                     exchange.pointee.contentComplete = true
                     continue
                 }
@@ -233,9 +244,12 @@ extension Worker {
         exchange.pointee.upstream = .none
         let pool = connection.pointee.pool.takeUnretainedValue()
         let endpoint = connection.pointee.endpoint.takeUnretainedValue()
-        guard pool.keepsAlive, connection.pointee.head.keepsAlive, connection.pointee.headRead, connection.pointee.content.isEnded,
-            connection.pointee.requestComplete, connection.pointee.input.isEmpty, !connection.pointee.peerEnded,
-            connection.pointee.content.framing != .untilClose, endpoint.idle.count < pool.maxIdleCount, !isDraining,
+        guard pool.keepsAlive, connection.pointee.head.keepsAlive, connection.pointee.headRead,
+            connection.pointee.content.isEnded,
+            connection.pointee.requestComplete, connection.pointee.input.isEmpty,
+            !connection.pointee.peerEnded,
+            connection.pointee.content.framing != .untilClose, endpoint.idle.count < pool.maxIdleCount,
+            !isDraining,
             connection.pointee.configuration.toOpaque() == Unmanaged.passUnretained(configuration).toOpaque()
         else { return closeUpstream(connection) }
         connection.pointee.state = .idle
@@ -276,7 +290,9 @@ extension Worker {
         while places > 0, taken < pool.queue.count {
             let handle = pool.queue[taken]
             taken += 1
-            guard let exchange = exchanges.find(handle), exchange.pointee.wait == .connection else { continue }
+            guard let exchange = exchanges.find(handle), exchange.pointee.wait == .connection else {
+                continue
+            }
             places -= 1
             resume(handle)
         }
@@ -297,8 +313,12 @@ extension Worker {
         case .idle: closeUpstream(connection)
         case .busy:
             // It is the client that does not take the content; its own deadline runs.
-            if connection.pointee.headRead, exchanges.find(connection.pointee.exchange)?.pointee.wait == .room { return }
-            upstreamFailed(connection, connection.pointee.headRead ? .responseProgressTimeout : .responseHeadTimeout)
+            if connection.pointee.headRead, exchanges.find(connection.pointee.exchange)?.pointee.wait == .room
+            {
+                return
+            }
+            upstreamFailed(
+                connection, connection.pointee.headRead ? .responseProgressTimeout : .responseHeadTimeout)
         case .closed: break
         }
     }
@@ -307,7 +327,10 @@ extension Worker {
 
     func setInterest(_ connection: UpstreamPointer, reading: Bool? = nil, writing: Bool? = nil) {
         var interest = connection.pointee.interest
-        if let reading { interest = reading && !connection.pointee.peerEnded ? interest.union(.read) : interest.subtracting(.read) }
+        if let reading {
+            interest =
+                reading && !connection.pointee.peerEnded ? interest.union(.read) : interest.subtracting(.read)
+        }
         if let writing { interest = writing ? interest.union(.write) : interest.subtracting(.write) }
         guard interest != connection.pointee.interest else { return }
         connection.pointee.interest = interest

@@ -7,10 +7,15 @@ import Bytes
 /// - Source: RFC 9110 §5.6.1 and §5.6.4.
 public struct FieldList {
     let value: ByteView
+    let readsQuotes: Bool
     var position = 0
 
-    /// Starts before the first member of `value`.
-    public init(_ value: ByteView) { self.value = value }
+    /// Starts before the first member of `value`; with `readsQuotes` false it is a list of tokens, where a quotation
+    /// mark is only a wrong byte and hides no comma.
+    public init(_ value: ByteView, readsQuotes: Bool = true) {
+        self.value = value
+        self.readsQuotes = readsQuotes
+    }
 
     /// The next member, or nil behind the last.
     public mutating func next() -> ByteRange? {
@@ -19,7 +24,7 @@ public struct FieldList {
             var isQuoted = false
             while position < value.count {
                 let byte = value[position]
-                if byte == UInt8(ascii: "\"") {
+                if byte == UInt8(ascii: "\""), readsQuotes {
                     isQuoted.toggle()
                 } else if isQuoted, byte == UInt8(ascii: "\\") {
                     position += 1
@@ -38,7 +43,7 @@ public struct FieldList {
 
     /// Tells whether `token`, given in lower case, is a member of the list; case is ignored.
     public static func contains(_ token: StaticString, in value: ByteView) -> Bool {
-        var list = FieldList(value)
+        var list = FieldList(value, readsQuotes: false)
         while let member = list.next() {
             if value.view(member).equalsIgnoringCase(token) { return true }
         }

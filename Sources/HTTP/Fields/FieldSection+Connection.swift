@@ -8,7 +8,7 @@ extension FieldSection {
         var next = index(of: .connection)
         while let line = next {
             let value = bytes.view(self[line].value)
-            var list = FieldList(value)
+            var list = FieldList(value, readsQuotes: false)
             while let member = list.next() {
                 if value.view(member).equalsIgnoringCase(name) { return true }
             }
