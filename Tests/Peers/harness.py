@@ -297,6 +297,14 @@ class Gatehouse(Process):
             lambda: self.metrics()["gatehouse_upstream_idle_connections"] == 0, 10, "no idle upstream connection")
         self.base_descriptors = self.descriptor_count()
 
+    def check_sums(self):
+        """What is counted in two ways is the same number: by status, by duration and by verdict."""
+        values = self.metrics()
+        total = values.get("gatehouse_exchanges_total", 0)
+        assert total == values["gatehouse_exchange_duration_seconds_count"], values
+        assert values["gatehouse_cache_verdicts_total"] <= total
+        assert values["gatehouse_upstream_busy_connections"] == 0
+
     def wait_for_rest(self, seconds=15, check_descriptors=True):
         """Waits until nothing is in flight, lent or open beyond the base."""
         self.assert_alive()
@@ -311,6 +319,7 @@ class Gatehouse(Process):
         if self.child.poll() is not None:
             self.assert_alive()
         self.wait_for_rest()
+        self.check_sums()
         code = self.terminate(40)
         assert code == 0, f"gatehouse ended with {code}\n{self.errors()[-4000:]}"
         for word in ("Fatal error", "Sanitizer", "fatalError", "Precondition"):

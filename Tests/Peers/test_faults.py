@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import os
 import random
+import signal
 import socket
 import struct
 import threading
@@ -11,6 +13,7 @@ import time
 import pytest
 
 import harness
+import recording
 import wire
 
 # Deadlines short enough for a test, and idle upstream connections that go soon.
@@ -183,6 +186,39 @@ def test_clients_that_leave_in_mid_answer(simulator, gatehouse, path):
     simulator.control("DELETE", "/faults")
     gatehouse.wait_for_rest(30)
     probe(gatehouse)
+
+
+@pytest.mark.parametrize("order", ["answer first", "end first"])
+def test_an_answer_is_not_lost_when_the_client_ends_its_side_meanwhile(tmp_path, order):
+    """A request, some bytes of another one; the answer and the end of the client's side come in one turn of the loop."""
+    arrived, released = threading.Event(), threading.Event()
+
+    def answer(message):
+        arrived.set()
+        released.wait(10)
+        return (200, [], b"{}")
+
+    with recording.RecordingUpstream(answer) as upstream:
+        with harness.Gatehouse(tmp_path, upstream.url, {"workers": 1}, definitions=(harness.STREAM,)) as gatehouse:
+            for rest in (b"12345", b"GET /v2.1/stream/1 HTTP/1.1\r\nHost", b"\r\n", b""):
+                arrived.clear()
+                released.clear()
+                with wire.connect(gatehouse.port) as peer:
+                    peer.sendall(wire.request("GET", "/v2.1/stream/10") + rest)
+                    assert arrived.wait(10)
+                    # While it stands still, both things happen.
+                    os.kill(gatehouse.pid, signal.SIGSTOP)
+                    try:
+                        if order == "end first":
+                            peer.shutdown(socket.SHUT_WR)
+                        released.set()
+                        time.sleep(0.05)
+                        if order == "answer first":
+                            peer.shutdown(socket.SHUT_WR)
+                    finally:
+                        os.kill(gatehouse.pid, signal.SIGCONT)
+                    answers = wire.read_answers(wire.read_all(peer))
+                assert [answer.status for answer in answers] == [200], rest
 
 
 def drip(gatehouse, before, after, figures, what):

@@ -2,6 +2,8 @@
 
 import os
 import re
+import socket
+import threading
 
 import h11
 import pytest
@@ -179,3 +181,153 @@ def both_readers_agree(upstream):
         assert reason in (None, cut), (reason, data[:2000])
         assert other_reason in (None, cut), (other_reason, data[:2000])
         assert first == second, (first, second)
+
+
+# Odd answers
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+HIDDEN = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Hidden: yes\r\n\r\nhidden"
+ODD_ANSWERS = [
+    OK + b"Content-Length: 5\r\n\r\nhello", OK + b"Content-Length: 5\r\n\r\nhello" + HIDDEN,
+    OK + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    OK + b"Content-Length: 5, 5\r\n\r\nhello", OK + b"Content-Length: +5\r\n\r\nhello", OK + b"Content-Length: -1\r\n\r\nhello",
+    OK + b"Content-Length: 99999999999999999999\r\n\r\nhello", OK + b"Content-Length: 9\r\n\r\nhello",
+    OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + HIDDEN,
+    OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", OK + b"Transfer-Encoding: identity\r\n\r\nhello",
+    OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    OK + b"Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\n\r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n",
+    OK + b"Transfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n", OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+    OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: a\r\n\r\n", OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello",
+    OK + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nhello", OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n",
+    OK + b"\r\nhello until the end", OK + b"Connection: close\r\n\r\nhello until the end", b"HTTP/1.0 200 OK\r\n\r\nold", b"HTTP/0.9 200 OK\r\n\r\nold",
+    b"HTTP/2.0 200 OK\r\n\r\n", b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 O\x00K\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n",
+    OK + b"X-A: b\x00c\r\nContent-Length: 0\r\n\r\n", OK + b"X-A: b\rX-B: c\r\nContent-Length: 0\r\n\r\n", OK + b"X-A: b\r\n folded\r\nContent-Length: 0\r\n\r\n",
+    OK + b"X-A : b\r\nContent-Length: 0\r\n\r\n", OK + b": b\r\nContent-Length: 0\r\n\r\n", OK + b"no colon\r\nContent-Length: 0\r\n\r\n",
+    OK + b"X-A: b\nX-B: c\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", OK + b"X-Long: " + b"y" * 70_000 + b"\r\nContent-Length: 0\r\n\r\n",
+    OK + b"X-Many: y\r\n" * 500 + b"Content-Length: 0\r\n\r\n", OK + b"X-Latin: \xe9\xff\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"Content-Length: 5\r\n\r\nhello",
+    b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK + b"Content-Length: 5\r\n\r\nhello", b"HTTP/1.1 100 Continue\r\n\r\n" * 50 + OK + b"Content-Length: 0\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nwhatever", b"HTTP/1.1 100 Continue\r\n\r\n", b"", b"\r\n", b"garbage", b"\x16\x03\x01\x02",
+    OK + b"Connection: X-Secret\r\nX-Secret: a\r\nContent-Length: 0\r\n\r\n", OK + b"Keep-Alive: timeout=1\r\nProxy-Authenticate: x\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
+    OK + b"Date: a\r\nDate: b\r\nContent-Length: 0\r\n\r\n", OK + b"X-Gatehouse-Request-Id: forged\r\nContent-Length: 0\r\n\r\n",
+    OK + b"Set-Cookie: a=b\r\nSet-Cookie: c=d\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 500 Oops\r\nContent-Type: text/html\r\nContent-Length: 30\r\n\r\n<h1>Traceback secret</h1>......",
+    b"HTTP/1.1 500 Oops\r\nContent-Type: text/html\r\n\r\n<h1>Traceback secret", b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+    b"HTTP/1.1 404 Gone\r\nContent-Length: 500000\r\n\r\n" + b"x" * 500_000, b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n",
+]
+
+
+class CannedUpstream:
+    """Answers each request with the same bytes, whatever they are, and ends the connection."""
+
+    def __init__(self):
+        self.answer = b""
+        self.listener = socket.socket()
+        self.listener.bind((harness.LOOPBACK, 0))
+        self.listener.listen(64)
+        self.url = f"http://{harness.LOOPBACK}:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer:
+                peer.settimeout(5)
+                data = b""
+                try:
+                    while b"\r\n\r\n" not in data:
+                        piece = peer.recv(65_536)
+                        if not piece:
+                            break
+                        data += piece
+                    if data:
+                        peer.sendall(self.answer)
+                        peer.shutdown(socket.SHUT_WR)
+                        while peer.recv(65_536):
+                            pass
+                except OSError:
+                    pass
+
+    def close(self):
+        self.listener.close()
+
+
+def upstream_content(canned):
+    """The content of a canned answer as h11 reads it; None when h11 refuses it or finds it cut."""
+    try:
+        found = wire.read_answers(canned)
+    except h11.RemoteProtocolError:
+        try:
+            found = wire.read_answers(canned, is_ended=False)
+        except h11.RemoteProtocolError:
+            return None
+    return found[0].content if found else None
+
+
+def test_odd_answers_of_an_upstream_are_one_sound_answer_each_or_a_visible_cut(tmp_path, figures):
+    upstream = CannedUpstream()
+    statuses, failures = {}, []
+    follower = wire.request("GET", "/v2.1/nothing", [("Connection", "close")])
+    try:
+        with harness.Gatehouse(
+                tmp_path, upstream.url, definitions=(harness.COMPUTE, harness.STREAM),
+                upstream_settings={"ejection": {"failures": 0}}) as gatehouse:
+            for number, canned in enumerate(ODD_ANSWERS):
+                upstream.answer = canned
+                # A stored list, an answer passed on, a write, and one without content.
+                questions = [
+                    ("GET", f"/v2.1/servers?limit={number}"), ("GET", "/v2.1/stream/1"), ("POST", "/v2.1/stream/1"),
+                    ("GET", "/v2.1/")]
+                for method, path in questions:
+                    with wire.connect(gatehouse.port) as peer:
+                        lines = [("Content-Type", "application/octet-stream")] if method == "POST" else []
+                        peer.sendall(wire.request(method, path, lines, b"abc" if method == "POST" else b"") + follower)
+                        raw = wire.read_all(peer)
+                    what = f"{method} {path} answered with {canned[:160]!r}"
+                    try:
+                        answers = wire.read_answers(raw)
+                    except h11.RemoteProtocolError as error:
+                        # Cut in the middle: then nothing may follow.
+                        if "peer closed connection" not in str(error) and "ConnectionClosed" not in str(error):
+                            failures.append(f"{what}: {error}: {raw[:300]!r}")
+                        answers = []
+                    for answer in answers:
+                        statuses[answer.status] = statuses.get(answer.status, 0) + 1
+                    failures += [f"{what}: {wrong}" for wrong in judge_odd_answer(canned, answers, raw)]
+            gatehouse.assert_alive()
+    finally:
+        upstream.close()
+    figures.note(f"{len(ODD_ANSWERS)} odd answers to 4 requests each: {dict(sorted(statuses.items()))}")
+    assert not failures, f"{len(failures)}:\n" + "\n".join(failures[:20])
+
+
+def judge_odd_answer(canned, answers, raw):
+    wrong = []
+    if len(answers) > 2:
+        wrong.append(f"{len(answers)} answers to 2 requests")
+    if len(answers) == 2 and answers[1].status != 404:
+        wrong.append(f"the second answer is {answers[1]}")
+    if b"X-Hidden" in raw or b"Traceback" in raw:
+        wrong.append("upstream bytes that are no part of the answer, or a 5xx page, came through")
+    for answer in answers:
+        names = [name.lower() for name, _ in answer.fields]
+        wrong += judge_answer_ids(answer)
+        for name in (b"x-secret", b"keep-alive", b"proxy-authenticate", b"upgrade"):
+            if name in names:
+                wrong.append(f"{name} came through")
+        if names.count(b"date") != 1:
+            wrong.append(f"{names.count(b'date')} Date lines")
+    if answers and answers[0].status == 200 and answers[0].content != upstream_content(canned):
+        wrong.append(f"content {answers[0].content[:60]!r} is not what h11 reads: {upstream_content(canned)!r}")
+    return wrong
+
+
+def judge_answer_ids(answer):
+    values = answer.values(b"x-gatehouse-request-id")
+    return [] if len(values) == 1 and REQUEST_ID.match(values[0]) else [f"X-Gatehouse-Request-Id: {values}"]

@@ -101,7 +101,11 @@ extension Worker {
         switch connection.pointee.state {
         case .idle:
             if connection.pointee.unsentByteCount == 0 { closeDownstream(connection, .none) }
-        case .head: closeDownstream(connection, .clientGone)
+        case .head:
+            // What was answered before this unfinished request still belongs to the client. If the kernel takes it not
+            // all now, the head's deadline ends the connection.
+            guard flush(connection), connection.pointee.unsentByteCount == 0 else { return }
+            closeDownstream(connection, .clientGone)
         case .exchange, .discarding, .lingering, .closed: break
         }
     }
