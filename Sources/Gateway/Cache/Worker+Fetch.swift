@@ -37,7 +37,7 @@ extension Worker {
         exchange.pointee.identity = leader.pointee.identity
         exchange.pointee.microversion = leader.pointee.microversion
         exchange.pointee.peerIsTrusted = leader.pointee.peerIsTrusted
-        exchange.pointee.fetchPeer = downstreams.find(leader.pointee.downstream).map { $0.pointee.peer }
+        exchange.pointee.client = leader.pointee.client
         exchange.pointee.stage = .forward
         exchange.pointee.wait = .connection
         counters.fetches += 1

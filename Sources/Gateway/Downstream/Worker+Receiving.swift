@@ -125,6 +125,7 @@ extension Worker {
         exchange.pointee.configuration = Unmanaged.passUnretained(configuration)
         configuration.exchangeCount += 1
         exchange.pointee.headBase = connection.pointee.input.all.baseAddress
+        exchange.pointee.client = connection.pointee.peer.ip
         exchange.pointee.startedAt = now
         exchange.pointee.wait = .head
         exchange.pointee.waitingSince = now

@@ -91,8 +91,6 @@ struct Exchange: ~Copyable {
     var upstream = Handle.none
     var configuration: Unmanaged<Configuration>?
     var fetch: Fetch?
-    /// The client address that a fetch forwards, of the exchange that led it.
-    var fetchPeer: SocketAddress?
 
     // Request.
     var reader = RequestReader()
@@ -109,6 +107,8 @@ struct Exchange: ~Copyable {
     var requestID = RequestIDBytes()
     var globalID = ByteRange.empty
     var peerIsTrusted = false
+    /// Who asks: the peer, or whom a trusted proxy names.
+    var client = IPAddress(v4: 0)
     var api = -1
     var route = RouteMatch()
     var operation = -1
@@ -163,7 +163,6 @@ struct Exchange: ~Copyable {
         upstream = .none
         configuration = nil
         fetch = nil
-        fetchPeer = nil
         reader.reset()
         head.reset()
         headBase = nil

@@ -29,9 +29,7 @@ extension Worker {
             line.append(bytes.view(range))
         }
         line.append("\",\"client\":\"")
-        if let connection = downstreams.find(exchange.pointee.downstream) {
-            connection.pointee.peer.append(to: &line)
-        }
+        exchange.pointee.client.append(to: &line)
         line.append("\"")
         if let identity = exchange.pointee.identity {
             identity._withUnsafeGuaranteedRef { identity in

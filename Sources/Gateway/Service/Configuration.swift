@@ -82,5 +82,6 @@ extension Content {
         var text = text
         let copied = text.withUTF8 { Content($0) }
         self.init(copied.bytes)
+        withExtendedLifetime(copied) {}
     }
 }

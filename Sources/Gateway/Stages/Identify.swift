@@ -6,15 +6,43 @@ extension Worker {
     /// Identify: gives the exchange its id and decides whose word counts for where it comes from.
     func identify(_ exchange: ExchangePointer) -> Verdict {
         exchange.pointee.requestID.renew(&random, scratch: &scratch)
-        if !configuration.trustedProxies.isEmpty,
-            let connection = downstreams.find(exchange.pointee.downstream)
-        {
-            for block in configuration.trustedProxies
-            where block.contains(connection.pointee.peer.ip.unmapped) {
-                exchange.pointee.peerIsTrusted = true
-                break
-            }
+        if isTrusted(exchange.pointee.client) {
+            exchange.pointee.peerIsTrusted = true
+            exchange.pointee.client = forwardedClient(exchange)
         }
         return .next
+    }
+
+    private func isTrusted(_ address: IPAddress) -> Bool {
+        for block in configuration.trustedProxies where block.contains(address.unmapped) { return true }
+        return false
+    }
+
+    /// The last address of X-Forwarded-For that is no trusted proxy's: what stands before it anybody could have written.
+    private func forwardedClient(_ exchange: ExchangePointer) -> IPAddress {
+        let bytes = exchange.pointee.headBytes
+        var client = exchange.pointee.client
+        for index in (0..<exchange.pointee.head.fields.count).reversed() {
+            let line = exchange.pointee.head.fields[index]
+            guard line.known == .xForwardedFor else { continue }
+            let value = bytes.view(line.value)
+            var end = value.count
+            while end >= 0 {
+                var start = end
+                while start > 0, value[start - 1] != 0x2C { start -= 1 }
+                guard let address = Self.address(value.view(start, end - start).trimmed()) else {
+                    return client
+                }
+                client = address
+                guard isTrusted(address) else { return client }
+                end = start - 1
+            }
+        }
+        return client
+    }
+
+    /// An address as proxies write it, with or without a port.
+    private static func address(_ text: ByteView) -> IPAddress? {
+        IPAddress(parsing: text) ?? SocketAddress(parsing: text)?.ip
     }
 }

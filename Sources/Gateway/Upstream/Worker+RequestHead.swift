@@ -29,9 +29,10 @@ extension Worker {
             if line.hasUnderscore || known.isHopByHop || known.isIdentity { continue }
             switch known {
             case .host, .contentLength, .expect, .xGatehouseRequestID, .maxForwards: continue
-            case .forwarded, .xForwardedHost, .xForwardedProto, .xForwardedPort, .xForwardedServer, .xRealIP:
+            case .forwarded, .xForwardedFor, .xForwardedHost, .xForwardedProto, .xForwardedPort,
+                .xForwardedServer, .xRealIP:
                 continue
-            case .xForwardedFor, .xForwardedPrefix: if !exchange.pointee.peerIsTrusted { continue }
+            case .xForwardedPrefix: if !exchange.pointee.peerIsTrusted { continue }
             case .xOpenStackRequestID:
                 // Only a well-formed id counts, as in Nova; the first one wins.
                 guard !hasGlobalID, RequestID.isValid(bytes.view(line.value)) else { continue }
@@ -80,14 +81,18 @@ extension Worker {
         output.append("\r\n")
     }
 
-    /// Who asked, by which scheme and host; a trusted proxy's words are kept, anybody else's were dropped.
+    /// Who asked, by which scheme and host.
+    ///
+    /// A server behind believes the first address, so of what a trusted proxy passed on only the client it names is told.
     private func appendForwardedFor(_ exchange: ExchangePointer, to output: inout Buffer) {
-        guard
-            let peer = exchange.pointee.fetchPeer
-                ?? downstreams.find(exchange.pointee.downstream).map({ $0.pointee.peer })
-        else { return }
         output.append("X-Forwarded-For: ")
-        peer.append(to: &output)
+        exchange.pointee.client.append(to: &output)
+        if let connection = downstreams.find(exchange.pointee.downstream),
+            connection.pointee.peer.ip != exchange.pointee.client
+        {
+            output.append(", ")
+            connection.pointee.peer.append(to: &output)
+        }
         output.append("\r\nX-Forwarded-Proto: ")
         output.append(publicScheme(exchange))
         output.append("\r\n")

@@ -220,7 +220,7 @@ extension Worker {
             || (exchange.pointee.head.framing != .chunked && exchange.pointee.requestContentByteCount == 0)
         let mayRepeat = !wasSent || (exchange.pointee.head.method.isIdempotent && !receivedAny)
         if mayRepeat, canResend, exchange.pointee.contentComplete, !exchange.pointee.responseHeadSent,
-            exchange.pointee.attempts < 3, failure != .responseHeadTimeout
+            exchange.pointee.attempts < (wasSent ? 2 : 3), failure != .responseHeadTimeout
         {
             counters.retries += 1
             exchange.pointee.stage = .forward
