@@ -22,85 +22,114 @@ public struct Handle: Equatable, Hashable, Sendable {
     @inlinable public var isNone: Bool { generation == 0 }
 }
 
-/// Slots of one type for one loop, with stable addresses and checked handles.
+/// Memory for elements of one type and the book-keeping of which place is lent; the two slabs differ in what they do
+/// with the elements.
 ///
-/// - Shape: blocks of 64 slots that never move, so a pointer to a live slot stays good until it is released.
-/// - Limits: at most `capacity` live slots; `insert` then answers nil.
-/// - Ownership: the slab owns the elements; `remove` ends one, the slab's end ends all.
-public struct Slab<Element: ~Copyable>: ~Copyable {
-    @usableFromInline static var blockSlotCount: Int { 64 }
+/// - Shape: blocks of 64 places that never move. A generation is odd while its place is lent and steps at each change, so
+///   that stale handles differ.
+@usableFromInline
+struct Slots<Element: ~Copyable>: ~Copyable {
+    @usableFromInline static var blockCount: Int { 64 }
 
     @usableFromInline var blocks: [UnsafeMutablePointer<Element>] = []
-    // Odd: live. Even: free. Stepping by one at each insert and remove makes stale handles differ.
     @usableFromInline var generations: [UInt32] = []
     @usableFromInline var freeIndices: [UInt32] = []
-    @usableFromInline var liveCount = 0
-    public let capacity: Int
+    @usableFromInline var lentCount = 0
+    @usableFromInline let capacity: Int
 
-    @inlinable public init(capacity: Int) { self.capacity = capacity }
+    @inlinable init(capacity: Int) { self.capacity = capacity }
 
-    @inlinable public var count: Int { liveCount }
+    @inlinable deinit { for block in blocks { block.deallocate() } }
 
-    @inlinable deinit {
-        for index in 0..<generations.count where generations[index] & 1 == 1 {
-            (blocks[index / Self.blockSlotCount] + index % Self.blockSlotCount).deinitialize(count: 1)
-        }
-        for block in blocks { block.deallocate() }
-    }
-
-    /// Moves `element` into a free slot; nil (and the element ends) when `capacity` slots are live.
-    @inlinable public mutating func insert(_ element: consuming Element) -> Handle? {
-        guard liveCount < capacity else { return nil }
+    /// Lends a place; `isNew` when no element was ever made in it.
+    @inlinable mutating func take() -> (handle: Handle, isNew: Bool)? {
+        guard lentCount < capacity else { return nil }
         let index: UInt32
+        let isNew: Bool
         if let reused = freeIndices.popLast() {
             index = reused
+            isNew = false
         } else {
             index = UInt32(generations.count)
-            if generations.count == blocks.count * Self.blockSlotCount {
-                blocks.append(.allocate(capacity: Self.blockSlotCount))
+            isNew = true
+            if generations.count == blocks.count * Self.blockCount {
+                blocks.append(.allocate(capacity: Self.blockCount))
             }
             generations.append(0)
         }
-        pointer(at: index).initialize(to: element)
-        // Wraps after 2^32 uses of one slot, which then only weakens the stale check.
+        // Wraps after 2^32 uses of one place, which then only weakens the stale check.
         generations[Int(index)] &+= 1
-        liveCount += 1
-        return Handle(index: index, generation: generations[Int(index)])
+        lentCount += 1
+        return (Handle(index: index, generation: generations[Int(index)]), isNew)
     }
 
-    /// The slot that `handle` names, or nil when it was released.
-    @inlinable public func find(_ handle: Handle) -> UnsafeMutablePointer<Element>? {
+    /// Takes a lent place back.
+    @inlinable mutating func release(_ handle: Handle) {
+        generations[Int(handle.index)] &+= 1
+        freeIndices.append(handle.index)
+        lentCount -= 1
+    }
+
+    @inlinable func find(_ handle: Handle) -> UnsafeMutablePointer<Element>? {
         guard Int(handle.index) < generations.count, handle.generation & 1 == 1,
             generations[Int(handle.index)] == handle.generation
         else { return nil }
         return pointer(at: handle.index)
     }
 
-    /// The live slot at `index`, or nil; for timers and walks, which know an index alone.
-    @inlinable public func find(index: UInt32) -> UnsafeMutablePointer<Element>? {
+    @inlinable func find(index: UInt32) -> UnsafeMutablePointer<Element>? {
         guard Int(index) < generations.count, generations[Int(index)] & 1 == 1 else { return nil }
         return pointer(at: index)
     }
 
+    @inlinable func pointer(at index: UInt32) -> UnsafeMutablePointer<Element> {
+        blocks[Int(index) / Self.blockCount] + Int(index) % Self.blockCount
+    }
+}
+
+/// Slots of one type for one loop, with stable addresses and checked handles.
+///
+/// - Shape: a pointer to a live slot stays good until it is removed.
+/// - Limits: at most `capacity` live slots; `insert` then answers nil.
+/// - Ownership: the slab owns the elements; `remove` ends one, the slab's end ends all.
+public struct Slab<Element: ~Copyable>: ~Copyable {
+    @usableFromInline var slots: Slots<Element>
+
+    @inlinable public init(capacity: Int) { slots = Slots(capacity: capacity) }
+
+    @inlinable deinit {
+        for index in 0..<slots.generations.count { slots.find(index: UInt32(index))?.deinitialize(count: 1) }
+    }
+
+    @inlinable public var count: Int { slots.lentCount }
+    @inlinable public var capacity: Int { slots.capacity }
+
+    /// Moves `element` into a free slot; nil (and the element ends) when `capacity` slots are live.
+    @inlinable public mutating func insert(_ element: consuming Element) -> Handle? {
+        guard let (handle, _) = slots.take() else { return nil }
+        slots.pointer(at: handle.index).initialize(to: element)
+        return handle
+    }
+
+    /// The slot that `handle` names, or nil when it was removed.
+    @inlinable public func find(_ handle: Handle) -> UnsafeMutablePointer<Element>? { slots.find(handle) }
+
+    /// The live slot at `index`, or nil; for timers and walks, which know an index alone.
+    @inlinable public func find(index: UInt32) -> UnsafeMutablePointer<Element>? { slots.find(index: index) }
+
     /// The handle of the live slot at `index`.
     @inlinable public func handle(index: UInt32) -> Handle {
-        Handle(index: index, generation: generations[Int(index)])
+        Handle(index: index, generation: slots.generations[Int(index)])
     }
 
     /// How many indices were ever used; walk `0 ..< usedCount` with `find(index:)`.
-    @inlinable public var usedCount: Int { generations.count }
+    @inlinable public var usedCount: Int { slots.generations.count }
 
     /// Ends the element that `handle` names; a stale handle does nothing.
     @inlinable public mutating func remove(_ handle: Handle) {
-        guard let slot = find(handle) else { return }
+        guard let slot = slots.find(handle) else { return }
         slot.deinitialize(count: 1)
-        generations[Int(handle.index)] &+= 1
-        freeIndices.append(handle.index)
-        liveCount -= 1
-    }
-
-    @inlinable func pointer(at index: UInt32) -> UnsafeMutablePointer<Element> {
-        blocks[Int(index) / Self.blockSlotCount] + Int(index) % Self.blockSlotCount
+        slots.release(handle)
     }
 }
 
@@ -109,69 +138,36 @@ public struct Slab<Element: ~Copyable>: ~Copyable {
 /// - Shape: as `Slab`; `take` lends a slot in whatever state its last user left it, so users reset before `release`.
 /// - Limits: at most `capacity` lent slots; `take` then answers nil.
 public struct RecycledSlab<Element: ~Copyable>: ~Copyable {
-    @usableFromInline static var blockSlotCount: Int { 64 }
+    @usableFromInline var slots: Slots<Element>
 
-    @usableFromInline var blocks: [UnsafeMutablePointer<Element>] = []
-    // Odd: lent. Even: free, though still initialized.
-    @usableFromInline var generations: [UInt32] = []
-    @usableFromInline var freeIndices: [UInt32] = []
-    @usableFromInline var lentCount = 0
-    public let capacity: Int
-
-    @inlinable public init(capacity: Int) { self.capacity = capacity }
+    @inlinable public init(capacity: Int) { slots = Slots(capacity: capacity) }
 
     @inlinable deinit {
-        for index in 0..<generations.count { pointer(at: UInt32(index)).deinitialize(count: 1) }
-        for block in blocks { block.deallocate() }
+        // Free slots too still hold their elements.
+        for index in 0..<slots.generations.count { slots.pointer(at: UInt32(index)).deinitialize(count: 1) }
     }
 
-    @inlinable public var count: Int { lentCount }
+    @inlinable public var count: Int { slots.lentCount }
+    @inlinable public var capacity: Int { slots.capacity }
 
-    /// Lends a free slot, made by `make` when none was used before.
+    /// Lends a free slot, its element made by `make` when none was used before.
     @inlinable public mutating func take(make: () -> Element) -> Handle? {
-        guard lentCount < capacity else { return nil }
-        let index: UInt32
-        if let reused = freeIndices.popLast() {
-            index = reused
-        } else {
-            index = UInt32(generations.count)
-            if generations.count == blocks.count * Self.blockSlotCount {
-                blocks.append(.allocate(capacity: Self.blockSlotCount))
-            }
-            generations.append(0)
-            pointer(at: index).initialize(to: make())
-        }
-        generations[Int(index)] &+= 1  // As in `Slab`: wrapping only weakens the stale check.
-        lentCount += 1
-        return Handle(index: index, generation: generations[Int(index)])
+        guard let (handle, isNew) = slots.take() else { return nil }
+        if isNew { slots.pointer(at: handle.index).initialize(to: make()) }
+        return handle
     }
 
     /// The slot that `handle` names, or nil when it was released.
-    @inlinable public func find(_ handle: Handle) -> UnsafeMutablePointer<Element>? {
-        guard Int(handle.index) < generations.count, handle.generation & 1 == 1,
-            generations[Int(handle.index)] == handle.generation
-        else { return nil }
-        return pointer(at: handle.index)
-    }
+    @inlinable public func find(_ handle: Handle) -> UnsafeMutablePointer<Element>? { slots.find(handle) }
 
     /// The lent slot at `index`, or nil.
-    @inlinable public func find(index: UInt32) -> UnsafeMutablePointer<Element>? {
-        guard Int(index) < generations.count, generations[Int(index)] & 1 == 1 else { return nil }
-        return pointer(at: index)
-    }
+    @inlinable public func find(index: UInt32) -> UnsafeMutablePointer<Element>? { slots.find(index: index) }
 
     /// How many indices were ever used; walk `0 ..< usedCount` with `find(index:)`.
-    @inlinable public var usedCount: Int { generations.count }
+    @inlinable public var usedCount: Int { slots.generations.count }
 
     /// Takes a slot back, its element kept as it is; a stale handle does nothing.
     @inlinable public mutating func release(_ handle: Handle) {
-        guard find(handle) != nil else { return }
-        generations[Int(handle.index)] &+= 1
-        freeIndices.append(handle.index)
-        lentCount -= 1
-    }
-
-    @inlinable func pointer(at index: UInt32) -> UnsafeMutablePointer<Element> {
-        blocks[Int(index) / Self.blockSlotCount] + Int(index) % Self.blockSlotCount
+        if slots.find(handle) != nil { slots.release(handle) }
     }
 }
