@@ -71,7 +71,7 @@ def read_until_cut(port, path, token="demo"):
     "/v2.1/stream/5000000", "/v2.1/stream/5000000?chunked=1", f"{SERVERS}/detail", SERVERS, "/v2.1/flavors/detail"])
 def test_kill_9_of_the_upstream_in_mid_answer(tmp_path, simulator, gatehouse, path):
     """20 clients are in the middle of an answer; none of them takes a part for the whole."""
-    simulator.add_fault("trickle", path.split("?")[0], count=0, bytes=200, interval_ms=20)
+    simulator.add_fault("trickle", path.split("?")[0], count=0, bytes=20, interval_ms=50)
     results = []
     # Different pages, so that no list is collapsed with another; each is the whole list.
     paths = [f"{path}?limit={25 + index}" if "stream" not in path else path for index in range(20)]
