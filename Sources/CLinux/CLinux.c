@@ -301,15 +301,6 @@ int32_t CLinux_setReusePort(int32_t descriptor) { return setOption(descriptor, S
 int32_t CLinux_setOnlyIPv6(int32_t descriptor) { return setOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1); }
 int32_t CLinux_setNoDelay(int32_t descriptor) { return setOption(descriptor, IPPROTO_TCP, TCP_NODELAY, 1); }
 
-int32_t CLinux_setKeepAlive(
-    int32_t descriptor, int32_t idleSeconds, int32_t intervalSeconds, int32_t probeCount) {
-    int32_t result = setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
-    if (result == 0) result = setOption(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, idleSeconds);
-    if (result == 0) result = setOption(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, intervalSeconds);
-    if (result == 0) result = setOption(descriptor, IPPROTO_TCP, TCP_KEEPCNT, probeCount);
-    return result;
-}
-
 // Files, clocks, signals, limits.
 
 int32_t CLinux_openForAppend(const char *path, uint32_t mode) {

@@ -92,13 +92,6 @@ public enum Socket {
     /// Sends segments as they are written (RFC 896 off); 0 or −errno.
     public static func setNoDelay(_ descriptor: Int32) -> Int32 { CLinux_setNoDelay(descriptor) }
 
-    /// Lets the kernel probe a silent peer; 0 or −errno.
-    public static func setKeepAlive(
-        _ descriptor: Int32, idleSeconds: Int32 = 60, intervalSeconds: Int32 = 10, probeCount: Int32 = 6
-    ) -> Int32 {
-        CLinux_setKeepAlive(descriptor, idleSeconds, intervalSeconds, probeCount)
-    }
-
     /// Ends what this side sends (FIN), the other direction stays; 0 or −errno (`-ENOTCONN` after a reset).
     public static func shutdownWrite(_ descriptor: Int32) -> Int32 { CLinux_shutdownWrite(descriptor) }
 

@@ -102,17 +102,6 @@ struct WriterTests {
         #expect(snapshot.result == .complete && snapshot.fields.count == 8)
     }
 
-    @Test func `a written request line reads back`() {
-        var buffer = Buffer(capacity: 64)
-        withBytes("PUT") { method in
-            withBytes("/a?b") { buffer.appendRequestLine(method: method, target: $0) }
-        }
-        buffer.appendField(.host, "h")
-        buffer.appendHeadEnd()
-        let snapshot = RequestSnapshot.read([Array(buffer.readable)])
-        #expect(snapshot.method == "PUT" && snapshot.query == "b" && snapshot.result == .complete)
-    }
-
     @Test func `written chunks read back`() {
         var buffer = Buffer(capacity: 1_024)
         for text in ["a", String(repeating: "b", count: 300)] {

@@ -210,37 +210,3 @@ struct EntityTagTests {
             } == false)
     }
 }
-
-struct MediaTypeTests {
-    @Test(arguments: [
-        ("application/json", "", ""), ("Application/JSON; charset=UTF-8", "charset=UTF-8", "UTF-8"),
-        ("application/json ;\tversion=2.1; Charset=\"utf-8\"", "version=2.1; Charset=\"utf-8\"", "utf-8"),
-        ("application/json;", "", ""), ("application/json; ;charset=a", ";charset=a", "a"),
-        ("application/json;x=\"a;charset=b\"", "x=\"a;charset=b\"", ""),
-    ])
-    func `RFC 9110 §8.3.1: parameters and charset are found`(
-        text: String, parameters: String, charset: String
-    ) throws {
-        try withBytes(text) { bytes in
-            let type = try #require(MediaType(reading: bytes))
-            #expect(
-                type.matches("application/json", in: bytes) && !type.matches("application/jso", in: bytes))
-            #expect(bytes.view(type.type).latin1.lowercased() == "application")
-            #expect(bytes.view(type.subtype).latin1.lowercased() == "json")
-            #expect(
-                bytes.view(type.parameters).latin1 == parameters && bytes.view(type.charset).latin1 == charset
-            )
-        }
-    }
-
-    @Test(arguments: [
-        "", "json", "/json", "application/", "application json", "application/json charset=a",
-        "application/json; charset",
-        "application/json; =a", "application/json; charset=", "application/json; charset=\"a",
-        "application/json, text/html",
-        "application/json; charset =a", "application/json; a=\"\\",
-    ])
-    func `anything else is no media type`(text: String) {
-        #expect(withBytes(text) { MediaType(reading: $0) == nil })
-    }
-}

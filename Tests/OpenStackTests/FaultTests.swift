@@ -43,13 +43,6 @@ import Testing
         #expect(other == #"{"serviceUnavailable": {"code": 503, "message": "m"}}"#)
     }
 
-    @Test func `the 401 is the token middleware's, byte for byte`() {
-        #expect(
-            appended { Fault.appendUnauthorized(to: &$0) }
-                == #"{"error": {"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}}"#
-        )
-    }
-
     @Test(arguments: [
         ("", "''"), ("abc", "'abc'"), ("'", "\"'\""), ("'\"", #"'\'"'"#), ("\\", #"'\\'"#),
         ("\u{0}", #"'\x00'"#),

@@ -59,8 +59,6 @@ int32_t CLinux_setReuseAddress(int32_t descriptor);
 int32_t CLinux_setReusePort(int32_t descriptor);
 int32_t CLinux_setOnlyIPv6(int32_t descriptor);
 int32_t CLinux_setNoDelay(int32_t descriptor);
-int32_t CLinux_setKeepAlive(
-    int32_t descriptor, int32_t idleSeconds, int32_t intervalSeconds, int32_t probeCount);
 
 int32_t CLinux_openForAppend(const char *path, uint32_t mode);
 // A second descriptor of what `descriptor` is open on, closed on exec.

@@ -13,14 +13,6 @@ extension Buffer {
         appendLineEnd()
     }
 
-    /// Appends a whole request line in HTTP/1.1; both parts come from a head that was read.
-    public mutating func appendRequestLine(method: ByteView, target: ByteView) {
-        append(method)
-        append(0x20)
-        append(target)
-        append(" HTTP/1.1\r\n")
-    }
-
     /// Appends a whole field line; the value must be free of control bytes, as every value that was read is.
     public mutating func appendField(_ name: FieldName, _ value: ByteView) {
         append(name.canonical)

@@ -75,11 +75,4 @@ public enum Fault {
         let view = ByteView(start: message.utf8Start, count: message.utf8CodeUnitCount)
         append(status: status, message: view, retryAfterSeconds: retryAfterSeconds, to: &buffer)
     }
-
-    /// Appends the 401 body of keystonemiddleware, byte for byte.
-    public static func appendUnauthorized(to buffer: inout Buffer) {
-        buffer.append(
-            "{\"error\": {\"code\": 401, \"title\": \"Unauthorized\", \"message\": \"The request you have made requires authentication.\"}}"
-        )
-    }
 }
