@@ -1,5 +1,4 @@
 internal import Bytes
-internal import Synchronization
 
 /// Names an exchange of some worker that waits for a fetch.
 struct Waiter: Sendable {
@@ -26,7 +25,7 @@ final class ResponseCache: Sendable {
     static let maxWaiterCount = 10_000
     static let maxEntryCount = 65_536
 
-    private let shards: [Mutex<Shard>.Box]
+    private let shards: [Guarded<Shard>]
     private let hash = KeyedHash.random()
     let maxObjectByteCount: Int
 
@@ -35,19 +34,18 @@ final class ResponseCache: Sendable {
         // A shard must hold a few of the largest objects, or one would push out all others.
         var shardCount = 16
         while shardCount > 1, maxByteCount / shardCount < 4 * maxObjectByteCount { shardCount /= 2 }
-        shards = (0..<shardCount).map { _ in Mutex<Shard>.Box(Shard(maxByteCount: maxByteCount / shardCount))
-        }
+        shards = (0..<shardCount).map { _ in Guarded<Shard>(Shard(maxByteCount: maxByteCount / shardCount)) }
     }
 
     func hash(_ key: ByteView) -> UInt64 { hash.hash(key) }
 
-    private func shard(_ hash: UInt64) -> Mutex<Shard>.Box {
+    private func shard(_ hash: UInt64) -> Guarded<Shard> {
         shards[Int(truncatingIfNeeded: hash >> 48) & (shards.count - 1)]
     }
 
     /// The stored response under `key`, fresh or not, and whether collapsing is off for it just now.
     func find(_ key: ByteView, hash: UInt64, now: UInt64) -> (stored: StoredResponse?, passes: Bool) {
-        shard(hash).mutex.withLock { shard in
+        shard(hash).withLock { shard in
             guard let index = shard.find(key, hash) else { return (nil, false) }
             shard.touch(index)
             return (shard.entries[index].stored, shard.entries[index].passUntil > now)
@@ -58,7 +56,7 @@ final class ResponseCache: Sendable {
     ///
     /// - Returns: true when the caller leads and must call `complete` once, whatever happens.
     func lead(_ key: ByteView, hash: UInt64, waiter: Waiter?) -> Bool? {
-        shard(hash).mutex.withLock { shard in
+        shard(hash).withLock { shard in
             if let index = shard.find(key, hash) {
                 if shard.entries[index].isFetching {
                     guard let waiter else { return false }
@@ -77,7 +75,7 @@ final class ResponseCache: Sendable {
 
     /// Makes the caller the leader unless a fetch is under way, whose answer might be older than the request.
     func leadAlone(_ key: ByteView, hash: UInt64, waiter: Waiter) -> Bool? {
-        let isFree = shard(hash).mutex.withLock { shard in
+        let isFree = shard(hash).withLock { shard in
             shard.find(key, hash).map { !shard.entries[$0].isFetching } ?? true
         }
         return isFree ? lead(key, hash: hash, waiter: waiter) : nil
@@ -87,7 +85,7 @@ final class ResponseCache: Sendable {
     ///
     /// - Parameter passUntil: until when equal requests shall not wait for each other, since this one could not be kept.
     func complete(_ key: ByteView, hash: UInt64, stored: StoredResponse?, passUntil: UInt64) -> [Waiter] {
-        shard(hash).mutex.withLock { shard in
+        shard(hash).withLock { shard in
             guard let index = shard.find(key, hash) else { return [] }
             let waiters = shard.entries[index].waiters
             shard.entries[index].isFetching = false
@@ -103,20 +101,12 @@ final class ResponseCache: Sendable {
     func totals() -> (count: Int, byteCount: Int, evictedCount: UInt64) {
         var totals = (count: 0, byteCount: 0, evictedCount: UInt64(0))
         for box in shards {
-            box.mutex.withLock { shard in
+            box.withLock { shard in
                 totals.count += shard.storedCount
                 totals.byteCount += shard.byteCount
                 totals.evictedCount += shard.evictedCount
             }
         }
         return totals
-    }
-}
-
-extension Mutex where Value: ~Copyable {
-    /// A mutex with an address of its own, so that an array can hold several.
-    final class Box: Sendable {
-        let mutex: Mutex<Value>
-        init(_ value: consuming sending Value) { mutex = Mutex(value) }
     }
 }

@@ -1,7 +1,6 @@
 internal import Bytes
 internal import COpenSSL
 internal import HTTP
-internal import Synchronization
 
 /// Bytes that never change once made, shared by both loops and freed by the last reader.
 final class Content: @unchecked Sendable {
@@ -38,7 +37,7 @@ final class Representation: Sendable {
 
     let content: Content
     let tag: Content
-    private let forms: Mutex<(gzip: Form, deflate: Form)>
+    private let forms: Guarded<(gzip: Form, deflate: Form)>
 
     /// Takes the bytes in; a representation of the same bytes gives its content and its coded forms on.
     init(_ bytes: ByteView, reusing old: Representation?) {
@@ -46,10 +45,10 @@ final class Representation: Sendable {
         if let old, old.tag.bytes.equals(tag.bytes) {
             content = old.content
             let known = old.forms.withLock { $0 }
-            forms = Mutex((Self.settled(known.gzip), Self.settled(known.deflate)))
+            forms = Guarded((Self.settled(known.gzip), Self.settled(known.deflate)))
         } else {
             content = Content(bytes)
-            forms = Mutex((.absent, .absent))
+            forms = Guarded((.absent, .absent))
         }
     }
 

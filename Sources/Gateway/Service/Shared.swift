@@ -1,7 +1,6 @@
 internal import Bytes
 internal import Dispatch
 internal import Loop
-internal import Synchronization
 
 /// What all workers of one service share: the stores, each other, and when the service is over.
 final class Shared: @unchecked Sendable {
@@ -9,7 +8,7 @@ final class Shared: @unchecked Sendable {
     private(set) var workers: [Worker] = []
     let cache: ResponseCache?
     let generations = Generations()
-    private let done = Mutex<(indices: Set<Int>, isOver: Bool)>(([], false))
+    private let done = Guarded<(indices: Set<Int>, isOver: Bool)>(([], false))
     private let ended: @Sendable () -> Void
 
     init(cache: ResponseCache?, ended: @escaping @Sendable () -> Void) {

@@ -1,6 +1,5 @@
 internal import Bytes
 internal import HTTP
-internal import Synchronization
 
 /// What the admin listener answers.
 enum AdminReport: Sendable {
@@ -19,13 +18,13 @@ final class AdminGathering: Sendable {
     let report: AdminReport
     let origin: Int
     let exchange: Handle
-    private let parts: Mutex<[WorkerReport?]>
+    private let parts: Guarded<[WorkerReport?]>
 
     init(_ report: AdminReport, origin: Int, exchange: Handle, workerCount: Int) {
         self.report = report
         self.origin = origin
         self.exchange = exchange
-        parts = Mutex(Array(repeating: nil, count: workerCount))
+        parts = Guarded(Array(repeating: nil, count: workerCount))
     }
 
     /// Takes a worker's part; gives all of them to whoever brings the last one.
