@@ -73,7 +73,6 @@ extension Worker {
         if let exchange = exchanges.find(connection.pointee.exchange), exchange.pointee.wait == .room {
             resume(connection.pointee.exchange)
         }
-        if connection.pointee.state == .discarding, !connection.pointee.input.isEmpty { again.append(handle) }
         if connection.pointee.output.hasBlock { blocks.release(&connection.pointee.output) }
         guard connection.pointee.state == .idle else { return }
         if connection.pointee.peerEnded && connection.pointee.input.isEmpty {
@@ -121,6 +120,8 @@ extension Worker {
         } else if !connection.pointee.content.isEnded {
             connection.pointee.state = .discarding
             connection.pointee.discardLeft = 131_072
+            // What came already is dropped at once; only this once, since an unfinished line stays in the input.
+            if !connection.pointee.input.isEmpty { again.append(connection.pointee.handle) }
             setDeadline(connection, now + configuration.contentProgressNanoseconds)
             startReading(connection)
         } else {
