@@ -121,7 +121,8 @@ public struct Buffer: ~Copyable {
         append(ByteView(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
     }
 
-    /// Appends a String's UTF-8; for cold paths.
+    /// Appends a String's UTF-8; for cold paths. Disfavoured, so that a literal is a StaticString and costs no String.
+    @_disfavoredOverload
     public mutating func append(_ text: String) {
         var text = text
         text.withUTF8 { append($0) }
@@ -153,12 +154,17 @@ public struct Buffer: ~Copyable {
     /// Appends a number in lower-case hexadecimal digits, as many as it needs or at least `width`.
     @inlinable public mutating func appendHexadecimal(_ value: UInt64, width: Int = 1) {
         let needed = Swift.max(width, (67 - (value | 1).leadingZeroBitCount) / 4)
-        var shift = UInt64(needed * 4)
-        while shift > 0 {
-            shift -= 4
-            let digit = UInt8(truncatingIfNeeded: shift > 63 ? 0 : (value >> shift) & 15)
-            append(digit < 10 ? digit + 0x30 : digit + 0x57)
+        guard needed <= room, let block else { return hasOverflowed = true }
+        var rest = value
+        var place = needed
+        while place > 0 {
+            place -= 1
+            let digit = UInt8(truncatingIfNeeded: rest & 15)
+            // 0x30 is `0`; 0x57 and 10 give `a`.
+            block[end + place] = digit < 10 ? digit &+ 0x30 : digit &+ 0x57
+            rest >>= 4
         }
+        end += needed
     }
 }
 

@@ -65,7 +65,8 @@ def test_a_stored_list_on_one_loop_reaches_0_8_of_nginx(tmp_path, figures):
     apart = TASKSET is not None and len(cores) > 1
     server = [TASKSET, "-c", str(cores[0])] if apart else []
     load = [TASKSET, "-c", str(cores[1])] if apart else []
-    settings = {"workers": 1, "cache": {"lists": {"fresh": "1h"}}}
+    # No access lines on either side.
+    settings = {"workers": 1, "cache": {"lists": {"fresh": "1h"}}, "access_log": None}
     with harness.Simulator(tmp_path, "--servers", "25") as simulator:
         gatehouse = harness.Gatehouse(tmp_path, simulator.url, settings, prefix=server)
         content = harness.ask(gatehouse.port, "GET", PATH)[2]

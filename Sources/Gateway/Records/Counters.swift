@@ -17,7 +17,7 @@ struct Counters {
     var staleOnError: UInt64 = 0
     var accessLinesDropped: UInt64 = 0
     var turns: UInt64 = 0
-    var slowTurns: UInt64 = 0
+    var slowRounds: UInt64 = 0
 
     /// Names of the plain counters as `/metrics` shows them, beside their values.
     var named: [(name: String, help: String, value: UInt64)] {
@@ -58,7 +58,7 @@ struct Counters {
                 accessLinesDropped
             ),
             ("gatehouse_loop_turns_total", "Turns of the loops.", turns),
-            ("gatehouse_loop_slow_turns_total", "Turns of more than 5 ms.", slowTurns),
+            ("gatehouse_loop_slow_rounds_total", "Rounds of a loop of more than 5 ms.", slowRounds),
         ]
     }
 }

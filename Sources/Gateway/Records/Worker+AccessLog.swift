@@ -92,13 +92,16 @@ extension Worker {
     }
 
     private func appendEscaped(_ bytes: ByteView) {
-        for byte in bytes {
-            if byte >= 0x20, byte < 0x7F, byte != 0x22, byte != 0x5C {
-                line.append(byte)
-            } else {
-                line.append("\\u00")
-                line.appendHexadecimal(UInt64(byte), width: 2)
-            }
+        // Runs of plain bytes are copied whole; almost every value is one run.
+        var start = 0
+        for index in 0..<bytes.count {
+            let byte = bytes[index]
+            if byte >= 0x20, byte < 0x7F, byte != 0x22, byte != 0x5C { continue }
+            line.append(bytes.view(start, index - start))
+            line.append("\\u00")
+            line.appendHexadecimal(UInt64(byte), width: 2)
+            start = index + 1
         }
+        line.append(bytes.view(start, bytes.count - start))
     }
 }

@@ -127,28 +127,37 @@ final class Worker: @unchecked Sendable {
             loop.startTicking()
         }
         counters.turns += 1
-        if MonotonicClock.now() - now > 5_000_000 { counters.slowTurns += 1 }
+        beginRound()
     }
 
-    /// Takes what the kernel reports, a bounded number of rounds.
+    /// Takes what the kernel reports, round after round while there is more, at most 32.
+    ///
+    /// While one round is worked on, the next one's requests arrive: going back to Dispatch between them would cost a wake-up
+    /// of its manager and of a thread each time (measured: a third of the throughput of one busy loop).
     private func takeEvents() {
-        for _ in 0..<8 {
+        for round in 0..<32 {
             let count = poller.collect(into: events)
             guard count > 0 else { return }
+            if round > 0 { beginRound() }
             for place in 0..<count {
                 let event = events[place]
                 let (kind, handle) = Tag.read(event.tag)
                 switch kind {
                 case .downstream: downstreamReady(handle, event)
                 case .upstream: upstreamReady(handle, event)
-                case .listener:
-                    if Int(handle.index) < listeners.count { acceptConnections(Int(handle.index)) }
+                case .listener: if Int(handle.index) < listeners.count { acceptConnections(Int(handle.index)) }
                 }
                 if !ready.isEmpty { runReady() }
             }
             finishRound()
-            guard count == events.count else { return }
         }
+    }
+
+    /// Reads the clock between rounds; one that took more than 5 ms held up every other connection of the loop.
+    private func beginRound() {
+        let later = MonotonicClock.now()
+        if later - now > 5_000_000 { counters.slowRounds += 1 }
+        now = later
     }
 
     /// Runs what this round made ready, and settles the connections it touched.
