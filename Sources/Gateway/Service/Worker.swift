@@ -132,8 +132,8 @@ final class Worker: @unchecked Sendable {
 
     /// Takes what the kernel reports, round after round while there is more, at most 32.
     ///
-    /// While one round is worked on, the next one's requests arrive: going back to Dispatch between them would cost a wake-up
-    /// of its manager and of a thread each time (measured: a third of the throughput of one busy loop).
+    /// While one round is worked on, the next one's requests arrive; going back to Dispatch between them would cost a
+    /// wake-up of its manager and of a thread each time.
     private func takeEvents() {
         for round in 0..<32 {
             let count = poller.collect(into: events)
