@@ -145,7 +145,8 @@ final class Worker: @unchecked Sendable {
                 switch kind {
                 case .downstream: downstreamReady(handle, event)
                 case .upstream: upstreamReady(handle, event)
-                case .listener: if Int(handle.index) < listeners.count { acceptConnections(Int(handle.index)) }
+                case .listener:
+                    if Int(handle.index) < listeners.count { acceptConnections(Int(handle.index)) }
                 }
                 if !ready.isEmpty { runReady() }
             }
