@@ -105,7 +105,6 @@ struct Exchange: ~Copyable {
 
     // What the stages found.
     var requestID = RequestIDBytes()
-    var globalID = ByteRange.empty
     var peerIsTrusted = false
     /// Who asks: the peer, or whom a trusted proxy names.
     var client = IPAddress(v4: 0)
@@ -170,7 +169,6 @@ struct Exchange: ~Copyable {
         contentComplete = true
         isCollected = false
         requestContentByteCount = 0
-        globalID = .empty
         peerIsTrusted = false
         api = -1
         operation = -1

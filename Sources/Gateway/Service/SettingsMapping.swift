@@ -215,37 +215,31 @@ struct SettingsMapping {
         node(key).flatMap { reading.scalar($0, key, isSecret: isSecret, read) }
     }
 
+    private static func bounded<Value: Comparable>(
+        _ value: Value, in range: ClosedRange<Value>, _ describe: (Value) -> String
+    ) throws(ScalarMistake) -> Value {
+        guard range.contains(value) else {
+            throw ScalarMistake(
+                reason: "is not in \(describe(range.lowerBound)) to \(describe(range.upperBound))")
+        }
+        return value
+    }
+
     func duration(_ key: String, in range: ClosedRange<Duration>, or fallback: Duration) -> Duration {
         scalar(key) { text throws(ScalarMistake) in
-            let value = try SettingsScalars.duration(text)
-            guard range.contains(value) else {
-                throw ScalarMistake(
-                    reason:
-                        "is not in \(Self.describe(range.lowerBound)) to \(Self.describe(range.upperBound))")
-            }
-            return value
+            try Self.bounded(SettingsScalars.duration(text), in: range) { Self.describe($0) }
         } ?? fallback
     }
 
     func byteCount(_ key: String, in range: ClosedRange<Int>, or fallback: Int) -> Int {
         scalar(key) { text throws(ScalarMistake) in
-            let value = try SettingsScalars.byteCount(text)
-            guard range.contains(value) else {
-                throw ScalarMistake(
-                    reason:
-                        "is not in \(Self.describe(range.lowerBound)) to \(Self.describe(range.upperBound))")
-            }
-            return value
+            try Self.bounded(SettingsScalars.byteCount(text), in: range) { Self.describe($0) }
         } ?? fallback
     }
 
     func count(_ key: String, in range: ClosedRange<Int>, or fallback: Int) -> Int {
         scalar(key) { text throws(ScalarMistake) in
-            let value = try SettingsScalars.count(text)
-            guard range.contains(value) else {
-                throw ScalarMistake(reason: "is not in \(range.lowerBound) to \(range.upperBound)")
-            }
-            return value
+            try Self.bounded(SettingsScalars.count(text), in: range) { "\($0)" }
         } ?? fallback
     }
 

@@ -11,18 +11,10 @@ extension OperationTable {
         while end < mediaType.count, mediaType[end] != 0x3B { end += 1 }
         let essence = mediaType.view(0, end).trimmed()
         if essence.isEmpty { return true }
-        for index in 0..<mediaTypeCount where Self.equalsIgnoringCase(essence, view(mediaTypes[index])) {
+        for index in 0..<mediaTypeCount where essence.equalsIgnoringCase(view(mediaTypes[index])) {
             return true
         }
         return false
-    }
-
-    private static func equalsIgnoringCase(_ left: ByteView, _ right: ByteView) -> Bool {
-        guard left.count == right.count else { return false }
-        for index in 0..<left.count where ASCII.lowercased(left[index]) != ASCII.lowercased(right[index]) {
-            return false
-        }
-        return true
     }
 
     /// Checks collected content: media type, JSON syntax, and which action it names.
