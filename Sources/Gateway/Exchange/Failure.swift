@@ -1,4 +1,5 @@
 internal import Bytes
+internal import OpenStack
 
 /// Why an answer was made here, or why there was none: the closed list.
 ///
@@ -52,7 +53,7 @@ enum Failure: UInt8, CaseIterable {
         case .unreadableRequest: (400, "The request content could not be read.")
         case .headTimeout: (408, "The server timed out waiting for the request head.")
         case .contentTimeout: (408, "The server timed out waiting for the request content.")
-        case .contentTooLarge: (413, "Request is too large.")
+        case .contentTooLarge: (413, Messages.contentTooLarge)
         case .tooManyExchanges, .draining, .noEndpoint, .connectFailed:
             (503, "The server is currently unavailable. Please try again at a later time.")
         case .unauthorized: (401, "The request you have made requires authentication.")

@@ -29,17 +29,20 @@ BY_THE_REQUEST_ALONE = [
     ("query", 400, r"Invalid (minRam|minDisk|is_public) filter \["),
     ("query", 400, r"Invalid filter field: "),
     ("query", 400, r"The value of changes-since must be less than or equal to changes-before\."),
-    ("query", 400, r"Invalid (start|end) (time|date)|Invalid datetime|Invalid timestamp"),
+    ("query", 400, r"Invalid datetime string: |Invalid (start|end) "),
     ("content", 400, r"Invalid input for field/attribute "),
     ("content", 400, r"There is no such action: "),
-    ("content", 400, r".* is not of type '(object|array)'$"),
+    ("content", 400, r".* is not of type '(object|array|null)'"),
     ("content", 400, r"'[^']*' is a required property$"),
+    ("content", 400, r".*(should be non-empty|is not valid under any of the given schemas)$"),
     ("content", 400, r"(Missing imageRef attribute|.*(too many|not enough|non-empty) properties)"),
     ("gone", 410, r""),
-    ("path", 400, r"Invalid uuid "),
+    ("query", 400, r"'delete_info'$"),
+    ("path", 400, r"Invalid (uuid|timestamp for date) "),
+    ("path", 400, r"Invalid input received: id must be an integer|Security group id should be uuid"),
 ]
 ADDITIONAL = re.compile(r"Additional properties are not allowed \(|.* does not have enough properties")
-LOOKUP = re.compile(r".*(could not be found|not found|has no extra spec|was not found|does not exist)", re.DOTALL)
+LOOKUP = re.compile(r".*(could not be found|not found|has no |does not exist|is not mapped|not a member)", re.DOTALL)
 DEFAULT_404 = "The resource could not be found."
 
 

@@ -4,7 +4,7 @@ What is right is not said here: the real Nova says it. So the tables name what i
 a parameter does not exist somewhere. Ids in writes are ones that nothing has, so that nothing changes.
 """
 
-from .requests import Request
+from .request import Request
 
 NEVER = "00000000-0000-0000-0000-000000000000"
 LAST = "2.104"
@@ -82,7 +82,7 @@ LISTS = [
     ("/{A}/servers/{s:A_with_port}/tags/nope", "alice", ["2.26", "2.102"], {"foo": "unknown"}, ""),
     ("/{A}/servers/{s:A_with_port}/topology", "alice", ["2.78", "2.102"], {"foo": "unknown"}, ""),
     ("/{A}/servers/{s:A_with_port}/shares", "alice", ["2.97", "2.102"], {"foo": "unknown"}, ""),
-    ("/{A}/servers/{s:A_with_port}/diagnostics", "padmin", ["2.102"], {"foo": "unknown"}, ""),
+    ("/{A}/servers/" + NEVER + "/diagnostics", "padmin", ["2.48", "2.102"], {"foo": "unknown"}, ""),
     ("/{A}/servers/{s:A_with_port}/os-security-groups", "alice", ["2.102"], {"foo": "unknown"}, ""),
     ("/{A}/servers/{s:A_with_port}/os-server-password", "alice", ["2.102"], {"foo": "unknown"}, ""),
     ("/{A}/servers/{s:A_with_port}/consoles", "alice", ["2.31"], {"foo": "unknown"}, ""),

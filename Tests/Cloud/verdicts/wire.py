@@ -4,7 +4,7 @@ import dataclasses
 import socket
 import time
 
-from . import requests
+from . import request as requests
 
 HOST = "cloud.example:8774"
 
