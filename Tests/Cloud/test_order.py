@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture(scope="module")
 def sides(cloud, tmp_path_factory):
     asking = people.People(cloud)
-    with people.gateway(tmp_path_factory.mktemp("order"), cloud, asking) as running:
+    with people.gateway(tmp_path_factory.mktemp("order"), cloud) as running:
         yield play.Sides(cloud, running, asking)
 
 

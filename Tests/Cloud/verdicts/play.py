@@ -31,6 +31,7 @@ class Sides:
     """One cloud, asked in both ways."""
 
     def __init__(self, cloud, gateway, people):
+        self.waits_for_lines = True
         self.direct_port = int(cloud.compute_url.rsplit(":", 1)[1])
         self.gateway = gateway
         self.tokens = people.tokens
@@ -64,7 +65,8 @@ class Sides:
         for group in groups.values():
             answers = [self.play_group(port, group) for port in (self.direct_port, self.gateway.port)]
             pairs += [Pair(request, *both) for request, *both in zip(group, *answers)]
-        self.find_lines(pairs)
+        if self.waits_for_lines:
+            self.find_lines(pairs)
         return pairs
 
     def play_group(self, port, group):
