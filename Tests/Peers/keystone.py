@@ -1,5 +1,6 @@
 """A Keystone and a Nova apart from each other, so that one can fail alone, and load that judges every answer."""
 
+import asyncio
 import http.client
 import os
 import signal
@@ -13,12 +14,32 @@ READ = ("GET", "/v2.1/flavors/1")
 # A write that reaches Nova, which then knows no such server.
 WRITE = ("DELETE", "/v2.1/servers/0cc6d0d4-5b8c-4a3e-9c9e-6d1f3d3c7a10")
 
+VALIDATIONS = "gatehouse_identity_validations_total"
+COLLAPSED = "gatehouse_identity_collapsed_total"
+HITS = "gatehouse_identity_hits_total"
+STALE = "gatehouse_identity_stale_total"
+FAILURES = "gatehouse_identity_failures_total"
+REFUSED = "gatehouse_identity_refused_by_budget_total"
+RENEWALS = "gatehouse_identity_credential_renewals_total"
+
+
+async def crowd(port, tokens, path="/v2.1/flavors/1"):
+    """One connection for each token; the requests go out at one moment, when all are connected."""
+    pairs = [await asyncio.open_connection(harness.LOOPBACK, port) for _ in tokens]
+    for token, (_, writer) in zip(tokens, pairs):
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {token}\r\nConnection: close\r\n\r\n".encode())
+    answers = await asyncio.gather(*[reader.read() for reader, _ in pairs])
+    for _, writer in pairs:
+        writer.close()
+    return [int(answer.split(b" ", 2)[1]) for answer in answers]
+
 
 class Keystone(harness.Simulator):
     """The simulator as an identity service alone; it keeps its port and its tokens over a restart."""
 
     def __init__(self, directory, *arguments):
-        self.holder, self.port = harness.reserve_port()
+        self.port = 0
         self.tokens = []
         super().__init__(directory / "keystone", *arguments)
 
@@ -34,6 +55,7 @@ class Keystone(harness.Simulator):
 
         harness.wait_until(ready, 30, lambda: f"Keystone is ready\n{self.errors()}")
         self.ports = harness.json.loads(self.output_path.read_text().splitlines()[0])
+        self.port = self.ports["identity"]
         self.add_tokens(self, self.tokens)
 
     @property
@@ -81,7 +103,6 @@ class Keystone(harness.Simulator):
         if self.child.poll() is None:
             self.go_on()
         super().__exit__(kind, value, trace)
-        self.holder.close()
 
 
 class Cloud:
@@ -100,13 +121,11 @@ class Cloud:
 
     def gatehouse(self, directory, keystone=None, **settings):
         """The gateway between the two; `keystone` is laid over plain settings of `identity.keystone`."""
-        plain = {
-            "url": self.keystone.url,
-            "credential": {
+        plain = {"url": self.keystone.url, "bad_tokens": {"rate": "60000/min", "burst": 10_000}}
+        if "credential" not in (keystone or {}):
+            plain["credential"] = {
                 "username": "nova", "password": "secret", "user_domain": "Default", "project": "service",
-                "project_domain": "Default"},
-            "bad_tokens": {"rate": "60000/min", "burst": 10_000},
-        }
+                "project_domain": "Default"}
         return harness.Gatehouse(directory, self.nova.url, {
             "identity": {"provider": "keystone", "keystone": harness.merged(plain, keystone or {})},
             "cache": False, **settings})

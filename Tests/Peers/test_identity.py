@@ -1,42 +1,15 @@
-"""Identity from a Keystone that is shielded, fails in every way, and comes back; with the counters of both sides."""
+"""Identity from a Keystone that is well: what it is spared, what tokens are worth, and the counters of both sides."""
 
 import asyncio
 import itertools
-import json
 import threading
 import time
 
 import pytest
 
 import harness
-from keystone import WRITE, Asker, Client, Cloud
-
-VALIDATIONS = "gatehouse_identity_validations_total"
-COLLAPSED = "gatehouse_identity_collapsed_total"
-HITS = "gatehouse_identity_hits_total"
-STALE = "gatehouse_identity_stale_total"
-FAILURES = "gatehouse_identity_failures_total"
-REFUSED = "gatehouse_identity_refused_by_budget_total"
-RENEWALS = "gatehouse_identity_credential_renewals_total"
-
-
-@pytest.fixture
-def cloud(tmp_path):
-    with Cloud(tmp_path) as running:
-        yield running
-
-
-async def crowd(port, tokens, path="/v2.1/flavors/1"):
-    """One connection for each token; the requests go out at one moment, when all are connected."""
-    pairs = [await asyncio.open_connection(harness.LOOPBACK, port) for _ in tokens]
-    for token, (_, writer) in zip(tokens, pairs):
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {token}\r\nConnection: close\r\n\r\n".encode())
-    answers = await asyncio.gather(*[reader.read() for reader, _ in pairs])
-    for _, writer in pairs:
-        writer.close()
-    return [int(answer.split(b" ", 2)[1]) for answer in answers]
-
+from keystone import (
+    COLLAPSED, FAILURES, HITS, REFUSED, RENEWALS, STALE, VALIDATIONS, WRITE, Asker, Client, Cloud, crowd)
 
 # What Keystone is spared
 
@@ -104,9 +77,27 @@ def test_2000_bad_tokens_of_one_address_cost_keystone_no_more_than_its_budget(tm
             lambda: Client(gatehouse.port).ask("late").status == 200, 10, "a good token of this address is let in again")
 
 
+def test_each_address_has_a_budget_of_its_own(tmp_path, cloud):
+    """Behind a proxy that is trusted: 300 addresses, then 100 in one /64."""
+    settings = {"http": {"trusted_proxies": [harness.LOOPBACK]}}
+    with cloud.gatehouse(tmp_path, {"bad_tokens": {"rate": "1/h", "burst": 2}}, **settings) as gatehouse:
+        client = Client(gatehouse.port)
+
+        def guess(address, name):
+            return client.ask(f"{address}-{name}", headers={"X-Forwarded-For": address}).status
+
+        for place in range(300):
+            address = f"192.0.{place // 100}.{place % 100}"
+            assert [guess(address, name) for name in range(3)] == [401, 401, 429], address
+        assert cloud.keystone.asked() == 600
+        statuses = [guess(f"2001:db8:0:7:{place:x}::1", place) for place in range(100)]
+        assert statuses == [401, 401] + [429] * 98
+        assert cloud.keystone.asked() == 602 and gatehouse.metrics()[REFUSED] == 398
+        client.close()
+
+
 def test_few_connections_carry_all_questions(tmp_path, cloud, figures):
-    names = cloud.add([f"t{index}" for index in range(400)])
-    cloud.keystone.fault("delay", delay_ms=20)
+    names = cloud.add([f"t{index}" for index in range(200)])
     with cloud.gatehouse(tmp_path, {"max_connections": 2}, workers=2) as gatehouse:
         opened = cloud.keystone.control("GET", "/requests?limit=0")["counters"]["connections_accepted"]
         most, over = [0], threading.Event()
@@ -122,10 +113,10 @@ def test_few_connections_carry_all_questions(tmp_path, cloud, figures):
         statuses = asyncio.run(crowd(gatehouse.port, names))
         over.set()
         watcher.join()
-        figures.note(f"400 tokens at once: at most {most[0]} connections to Keystone", most=most[0])
-        assert statuses == [200] * 400
+        figures.note(f"200 tokens at once: at most {most[0]} connections to Keystone", most=most[0])
+        assert statuses == [200] * 200
         assert 1 <= most[0] <= 4 and opened >= 1
-        assert cloud.keystone.asked() == 400
+        assert cloud.keystone.asked() == 200
 
 
 def test_no_question_is_lost_to_a_keystone_that_drops_idle_connections(tmp_path, cloud):
@@ -235,6 +226,34 @@ def test_access_rules_bind_a_token(tmp_path, cloud):
         assert len(cloud.nova.requests("/v2.1/")) == 1
 
 
+def test_tokens_without_a_project_are_judged_as_nova_judges_them(tmp_path, cloud):
+    rows = {"unscoped": {"project": None}, "domain": {"project": None, "domain": True, "roles": ["admin"]},
+            "system": {"project": None, "system": True, "roles": ["admin"]}}
+    for name, more in rows.items():
+        cloud.add([name], **more)
+    with cloud.gatehouse(tmp_path) as gatehouse:
+        client = Client(gatehouse.port)
+        for name in rows:
+            answer = client.ask(name, ("GET", f"/v2.1/{harness.DEMO}/servers"))
+            assert answer.status == 400 and b"doesn't match Context's project_id 'None'" in answer.content, answer
+            assert client.ask(name, ("GET", "/v2.1/servers")).status == 403
+        client.close()
+
+
+def test_a_project_is_looked_up_once(tmp_path, cloud):
+    cloud.add(["t"])
+    nobody = "0" * 32
+    with cloud.gatehouse(tmp_path, {"project_lookup": True}) as gatehouse:
+        client = Client(gatehouse.port)
+        for _ in range(3):
+            assert client.ask("t", ("GET", f"/v2.1/{harness.OTHER}/servers")).status == 400
+            assert client.ask("t", ("GET", f"/v2.1/{nobody}/servers")).status == 404
+            assert client.ask("t", ("GET", f"/v2.1/{harness.DEMO}/flavors")).status == 200
+        client.close()
+        assert cloud.keystone.asked("project") == 2
+        assert not cloud.nova.requests(f"/v2.1/{harness.OTHER}") and not cloud.nova.requests(f"/v2.1/{nobody}")
+
+
 # The gateway's own token
 
 
@@ -271,122 +290,6 @@ def test_an_application_credential_is_as_good_as_a_password(tmp_path, cloud):
     cloud.keystone.control("POST", "/users", {
         "name": "nova", "credentials": [{"id": "c1", "secret": "s", "project": "service"}]})
     cloud.add(["t"])
-    settings = {"credential": None}
-    with cloud.gatehouse(tmp_path, settings | {"credential": {
-            "application_credential_id": "c1", "application_credential_secret": "s"}}) as gatehouse:
+    credential = {"application_credential_id": "c1", "application_credential_secret": "s"}
+    with cloud.gatehouse(tmp_path, {"credential": credential}) as gatehouse:
         assert Client(gatehouse.port).ask("t").status == 200
-
-
-# Keystone in trouble
-
-
-def kill(keystone):
-    keystone.kill()
-    return keystone.start
-
-
-def stop(keystone):
-    keystone.stop_running()
-    return keystone.go_on
-
-
-def fault(action, **more):
-    def begin(keystone):
-        for method in ("GET", "POST"):
-            keystone.fault(action, method=method, **more)
-        return keystone.clear_faults
-    return begin
-
-
-TROUBLES = {
-    "killed": kill, "stopped": stop, "hanging": fault("hang"), "closing": fault("close_before_answer"),
-    "garbage": fault("garbage"), "nonsense": fault("literal", status=200, content="{\"token\": 7}"),
-    "page": fault("html", status=404), "500": fault("status", status=500),
-    "429": fault("status", status=429, fields=[["Retry-After", "2"]]), "cut": fault("cut_at", at=300),
-    "endless": fault("pad", bytes=20_000_000), "slow": fault("trickle", bytes=10, interval_ms=200),
-    "refused": fault("unauthorized"), "forbidden": fault("status", status=403),
-}
-TIMES = {
-    "connect_timeout": "1s", "response_timeout": "2s",
-    "cache": {"max_age": "2s", "stale_max_age": "1h", "negative_max_age": "1s"},
-}
-# One question may be sent once more, and its own token asked for before it.
-LONGEST = 7
-
-
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_known_tokens_read_on_while_keystone_is_in_trouble(tmp_path, cloud, figures, trouble):
-    known = cloud.add([f"known-{index}" for index in range(12)])
-    fresh = cloud.add([f"fresh-{index}" for index in range(4_000)])
-    with cloud.gatehouse(tmp_path, TIMES, workers=2) as gatehouse:
-        client = Client(gatehouse.port)
-        assert {client.ask(token).status for token in known} == {200}
-        readers = [Asker(gatehouse.port, itertools.cycle(known[place::3])) for place in range(3)]
-        writer = Asker(gatehouse.port, itertools.cycle(known), WRITE, pause=0.02)
-        strangers = [Asker(gatehouse.port, fresh[place::2], pause=0.02) for place in range(2)]
-        guesser = Asker(gatehouse.port, (f"guess-{index}" for index in itertools.count()), pause=0.05)
-        everybody = [*readers, writer, *strangers, guesser]
-        for asker in everybody:
-            asker.start()
-        harness.wait_until(lambda: len(writer.answers) > 5 and len(guesser.answers) > 5, 20, "the load is on")
-        begun = time.monotonic()
-        end = TROUBLES[trouble](cloud.keystone)
-        # Long enough that every known token is past its time, and that questions run into their time limit.
-        harness.wait_until(
-            lambda: time.monotonic() > begun + 6 and gatehouse.metrics()[STALE] > 50, 30, lambda: gatehouse.metrics())
-        ended = time.monotonic()
-        end()
-        harness.wait_until(
-            lambda: strangers[0].answers[-1].status == 200 and writer.answers[-1].status == 404, 15, "it is over")
-        back = time.monotonic() - ended
-        for asker in everybody:
-            asker.end()
-        slowest = max(answer.seconds for reader in readers for answer in reader.answers)
-        during = [answer for asker in (*strangers, guesser) for answer in asker.between(begun + 0.5, ended)]
-        longest = max(answer.seconds for answer in during)
-        values = gatehouse.metrics()
-        figures.note(
-            f"{trouble}: {sum(len(reader.answers) for reader in readers)} known reads, the slowest {slowest * 1e3:.0f} ms, "
-            f"{values[STALE]:.0f} by old words; {len(during)} unknown 503, the longest {longest:.1f} s; "
-            f"well again after {back:.1f} s; {values[FAILURES]:.0f} failures", slowest=slowest, back=back)
-        # Known tokens read, at once, all the time.
-        assert {answer.status for reader in readers for answer in reader.answers} == {200}
-        assert slowest < 1
-        # Nobody is told that a good token is bad, and nobody waits long.
-        for asker in strangers:
-            assert {answer.status for answer in asker.answers} <= {200, 503}
-        assert {answer.status for answer in guesser.answers} <= {401, 503}
-        assert {answer.status for answer in during} == {503} and len(during) > 3
-        assert all(int(answer.headers["Retry-After"]) >= 1 for answer in during)
-        assert longest < LONGEST
-        # A write needs Keystone's word of the last two seconds.
-        late = [answer.status for answer in writer.between(begun + 3, ended)]
-        assert set(late) == {503} or not late, late
-        assert {answer.status for answer in writer.answers} <= {404, 503}
-        assert values[FAILURES] > 0
-        check_recovery(gatehouse, client, cloud, known)
-
-
-def check_recovery(gatehouse, client, cloud, known):
-    """Everything is as before: no old words, and every number of the two sides the same from now on."""
-    harness.wait_until(
-        lambda: all(client.ask(token, WRITE).status == 404 for token in known), 10, "every known token writes again")
-    before, asked = gatehouse.metrics(), cloud.keystone.asked()
-    names = cloud.add([f"after-{index}" for index in range(20)])
-    assert {client.ask(token).status for token in names} == {200}
-    values = gatehouse.metrics()
-    assert values[STALE] == before[STALE] and values[FAILURES] == before[FAILURES]
-    assert values[VALIDATIONS] - before[VALIDATIONS] >= 20
-    assert cloud.keystone.asked() - asked == values[VALIDATIONS] - before[VALIDATIONS]
-    client.close()
-
-
-def test_it_starts_while_keystone_is_away(tmp_path, cloud):
-    cloud.add(["t"])
-    cloud.keystone.kill()
-    with cloud.gatehouse(tmp_path, TIMES) as gatehouse:
-        answer = Client(gatehouse.port).ask("t")
-        assert answer.status == 503 and int(answer.headers["Retry-After"]) >= 1
-        assert list(json.loads(answer.content)) == ["serviceUnavailable"]
-        cloud.keystone.start()
-        harness.wait_until(lambda: Client(gatehouse.port).ask("t").status == 200, 10, "Keystone is found")
