@@ -2,7 +2,8 @@ import Foundation
 
 /// The settings of a scenario: a base that its own top-level keys replace.
 ///
-/// `upstream:` is no key of the file; what stands under it goes under the one API's upstream.
+/// `upstream:` and `validation:` are no keys of the file; what stands under the first goes under the one API's upstream,
+/// and the second is a key of the one API.
 enum ScenarioSettings {
     static let project = "6f70656e737461636b20342065766572"
     static let other = "b322a85578de48beba0f92acce57869b"
@@ -18,15 +19,22 @@ enum ScenarioSettings {
             ("access_log", ["access_log: {path: access.log}"]),
         ]
         var upstream: [String] = []
+        var validation: [String] = []
         var key = ""
         for line in fragment {
             if let first = line.first, first != " ", first != "#", let colon = line.firstIndex(of: ":") {
                 key = String(line[..<colon])
                 guard key != "upstream" else { continue }
+                if key == "validation" {
+                    validation.append("    " + line)
+                    continue
+                }
                 blocks.removeAll { $0.key == key }
                 blocks.append((key, []))
             }
-            if key == "upstream" {
+            if key == "validation" {
+                validation.append("    " + line)
+            } else if key == "upstream" {
                 upstream.append("    " + line)
             } else if !blocks.isEmpty {
                 blocks[blocks.count - 1].lines.append(line)
@@ -37,7 +45,7 @@ enum ScenarioSettings {
                 "apis:", "  - definition: \(ScenarioFile.root)/config/openapi/compute.yaml", "    upstream:",
                 "      endpoints: [\(endpoints.map { "\"http://127.0.0.1:\($0)\"" }.joined(separator: ", "))]",
             ]
-            blocks[place].lines += upstream
+            blocks[place].lines += upstream + validation
         }
         return blocks.flatMap(\.lines).joined(separator: "\n") + "\n"
     }

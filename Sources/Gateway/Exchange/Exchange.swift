@@ -111,11 +111,15 @@ struct Exchange: ~Copyable {
     var api = -1
     var route = RouteMatch()
     var operation = -1
+    /// The action of an action body, by the table's index; -1 for none.
+    var action = -1
     var identity: Unmanaged<Identity>?
     var microversion = MicroversionRequest.absent
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
     var validationStep: UInt8 = 0
+    /// The status that a rule would have given had its refusals been more than reported; 0 for none.
+    var reportedStatus: UInt16 = 0
 
     // Response.
     var reply = Reply()
@@ -172,11 +176,13 @@ struct Exchange: ~Copyable {
         peerIsTrusted = false
         api = -1
         operation = -1
+        action = -1
         identity = nil
         microversion = .absent
         queryFacts = QueryFacts()
         acceptedCoding = .identity
         validationStep = 0
+        reportedStatus = 0
         reply = Reply()
         failure = .none
         cacheVerdict = .none

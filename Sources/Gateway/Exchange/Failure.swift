@@ -7,7 +7,7 @@ enum Failure: UInt8, CaseIterable {
     case none
     case unreadableRequest, headTimeout, contentTimeout, contentTooLarge, tooManyExchanges
     case unauthorized, routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported
-    case contentMalformed, projectMismatch, parameterInvalid, forbidden
+    case contentMalformed, projectMismatch, parameterInvalid, ended, forbidden
     case noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout, responseInvalid
     case responseIncomplete, responseProgressTimeout, onlyIfCached
     case clientGone, writeTimeout, draining, internalError
@@ -28,6 +28,7 @@ enum Failure: UInt8, CaseIterable {
         case .contentMalformed: "content_malformed"
         case .projectMismatch: "project_mismatch"
         case .parameterInvalid: "parameter_invalid"
+        case .ended: "ended"
         case .forbidden: "http_request_denied"
         case .noEndpoint: "destination_unavailable"
         case .connectTimeout: "connection_timeout"

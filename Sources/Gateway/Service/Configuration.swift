@@ -9,6 +9,7 @@ internal import OpenStack
 final class Configuration {
     struct API {
         let table: OperationTable
+        let validation: Settings.ValidationMode
         let upstream: UpstreamPool
         /// Index of its first operation among those of all APIs, for counters.
         let firstOperation: Int
@@ -39,10 +40,12 @@ final class Configuration {
             let endpoints = api.upstream.endpoints.map { endpoint in
                 Endpoint(url: endpoint.url, addresses: definition.addresses[endpoint] ?? [])
             }
-            let table = try OperationTable.load(text: definition.text, file: api.definition)
+            let table = try OperationTable.load(
+                text: definition.text, file: api.definition, profile: api.validation.profile)
             compiled.append(
                 API(
-                    table: table, upstream: UpstreamPool(api.upstream, endpoints: endpoints),
+                    table: table, validation: api.validation.mode,
+                    upstream: UpstreamPool(api.upstream, endpoints: endpoints),
                     firstOperation: operationCount))
             operationCount += table.operations.count
         }

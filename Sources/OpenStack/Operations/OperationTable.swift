@@ -36,14 +36,18 @@ public final class OperationTable: @unchecked Sendable {
     let mediaTypes: UnsafePointer<ByteRange>
     let mediaTypeCount: Int
     let allowValues: UnsafePointer<ByteRange>
+    let patternSteps: UnsafePointer<PatternStep>
+    let patternRanges: UnsafePointer<ScalarRange>
     static var allowValueCount: Int { 64 }
 
     /// Reads a definition and compiles it.
     ///
     /// - Errors: every mistake of the file, each with file, line and column.
-    public static func load(text: String, file: String) throws(DefinitionMistakes) -> OperationTable {
+    public static func load(
+        text: String, file: String, profile: RuleProfile = .document
+    ) throws(DefinitionMistakes) -> OperationTable {
         let definition = try DefinitionReader.read(text: text, file: file)
-        var builder = TableBuilder(definition)
+        var builder = TableBuilder(definition, profile: profile)
         builder.build()
         if !builder.problems.isEmpty {
             throw DefinitionMistakes(
@@ -79,6 +83,8 @@ public final class OperationTable: @unchecked Sendable {
         mediaTypes = Self.frozen(builder.mediaTypes)
         mediaTypeCount = builder.mediaTypes.count
         allowValues = Self.frozen(builder.allowValues)
+        patternSteps = Self.frozen(builder.patterns.steps)
+        patternRanges = Self.frozen(builder.patterns.ranges)
     }
 
     deinit {
@@ -94,6 +100,8 @@ public final class OperationTable: @unchecked Sendable {
         discovery.deallocate()
         mediaTypes.deallocate()
         allowValues.deallocate()
+        patternSteps.deallocate()
+        patternRanges.deallocate()
     }
 
     private static func frozen<Element>(_ array: [Element]) -> UnsafePointer<Element> {
