@@ -221,8 +221,8 @@ class Gatehouse(Process):
         }
         # A key laid over with None is left out.
         self.settings = {key: value for key, value in merged(plain, settings or {}).items() if value is not None}
-        if self.settings["identity"]["provider"] == "none":
-            self.settings["identity"] = {"provider": "none"}
+        if self.settings["identity"]["provider"] != "static":
+            self.settings["identity"].pop("static", None)
         path = self.directory / "gatehouse.yaml"
         path.write_text(yaml.safe_dump(self.settings, sort_keys=False))
         self.spawn([*prefix, gatehouse_path(), "serve", "--config", path])

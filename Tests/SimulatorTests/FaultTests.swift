@@ -15,8 +15,13 @@ struct FaultTests {
         ("[{\"action\": \"delay\", \"delay_ms\": -1}]", "rule 1: \"delay_ms\" is not known or not a number"),
         (
             "[{\"action\": \"delay\", \"match\": {\"host\": \"a\"}}]",
-            "rule 1: \"match\" has method, path and listener, not \"host\""
+            "rule 1: \"match\" has method, path, listener and field, not \"host\""
         ),
+        (
+            "[{\"action\": \"delay\", \"match\": {\"field\": \"a\"}}]",
+            "rule 1: \"field\" is a line, Name: value"
+        ),
+        ("[{\"action\": \"pad\", \"bytes\": 67108865}]", "rule 1: \"bytes\" is at most 67108864"),
     ])
     func `a wrong rule is named and none is taken`(text: String, mistake: String) {
         #expect(throws: FaultRule.Mistake(text: mistake)) { try FaultPlan.read(Array(text.utf8)) }
@@ -30,7 +35,7 @@ struct FaultTests {
                     ("[{\"match\": {\"method\": \"GET\", \"path\": \"/a\"}, \"skip\": 1, \"count\": 2, "
                         + "\"action\": \"hang\"}]").utf8)))
         func take(_ method: String, _ target: String) -> Bool {
-            plan.take(method: method, target: target, listener: "nova") != nil
+            plan.take(for: RequestLog.Entry(listener: "nova", method: method, target: target)) != nil
         }
         #expect(!take("POST", "/a"))
         #expect(!take("GET", "/b"))

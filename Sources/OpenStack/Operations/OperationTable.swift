@@ -46,7 +46,15 @@ public final class OperationTable: @unchecked Sendable {
     public static func load(
         text: String, file: String, profile: RuleProfile = .document
     ) throws(DefinitionMistakes) -> OperationTable {
-        let definition = try DefinitionReader.read(text: text, file: file)
+        try compile(Definition.read(DefinitionText(text: text, file: file)), file: file, profile: profile)
+    }
+
+    /// Compiles a definition that was read.
+    ///
+    /// - Errors: what only the whole of it shows, at the first line of `file`.
+    public static func compile(
+        _ definition: Definition, file: String, profile: RuleProfile = .document
+    ) throws(DefinitionMistakes) -> OperationTable {
         var builder = TableBuilder(definition, profile: profile)
         builder.build()
         if !builder.problems.isEmpty {

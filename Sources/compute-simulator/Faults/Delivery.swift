@@ -31,8 +31,10 @@ struct Delivery {
         var method: String
         var accept: String?
         var keepsAlive: Bool
-        /// The id under which a made-up Nova answer goes.
+        /// The id under which a made-up answer goes.
         var requestID = ""
+        /// Whether the identity service was asked, whose errors have a form of their own.
+        var isIdentity = false
     }
 
     static func head(_ response: Response, closes: Bool) -> [UInt8] {
@@ -61,7 +63,7 @@ struct Delivery {
     init(_ response: Response, _ exchange: ExchangeFacts, spoiledBy rule: FaultRule, identityURL: String) {
         let given = Self.replacement(for: response, rule, exchange, identityURL: identityURL)
         self.init(given, exchange)
-        delay = rule.delay
+        defer { delay = rule.delay }
         switch rule.action {
         case .cutAt, .reset:
             bytes = Array(bytes.prefix(rule.at))
@@ -72,7 +74,6 @@ struct Delivery {
             wrong.fields.removeAll { $0.name.lowercased() == "content-length" }
             wrong.fields.append(("Content-Length", String(count)))
             self = Delivery(wrong, exchange)
-            delay = rule.delay
             if rule.delta > 0 { end = .close }
         case .trickle: pace = (rule.bytes, rule.interval)
         case .garbage:
@@ -81,8 +82,37 @@ struct Delivery {
         case .hang, .stallReading: (bytes, end) = ([], .hang)
         case .closeBeforeAnswer: (bytes, end) = ([], .close)
         case .closeIdle: if exchange.keepsAlive { end = .closeAfter(rule.after) }
+        case .overrideFields, .pad, .chunked: self = Delivery(Self.altered(given, rule), exchange)
         case .delay, .status, .html, .empty, .webob, .unauthorized, .literal: break
         }
+    }
+
+    /// The usual answer with other fields, more content or another framing.
+    private static func altered(_ given: Response, _ rule: FaultRule) -> Response {
+        var response = given
+        func replace(_ name: String, _ value: String) {
+            response.fields.removeAll { $0.name.lowercased() == name.lowercased() }
+            response.fields.append((name, value))
+        }
+        switch rule.action {
+        case .overrideFields: for (name, value) in rule.fields { replace(name, value) }
+        case .pad:
+            response.content += [UInt8](repeating: 0x20, count: rule.bytes)
+            replace("Content-Length", String(response.content.count))
+        default:
+            response.fields.removeAll { $0.name.lowercased() == "content-length" }
+            response.fields.append(("Transfer-Encoding", "chunked"))
+            var rest = response.content[...]
+            response.content = []
+            while !rest.isEmpty {
+                let piece = rest.prefix(rule.bytes)
+                rest = rest.dropFirst(piece.count)
+                response.content +=
+                    Array("\(String(piece.count, radix: 16))\r\n".utf8) + piece + [0x0D, 0x0A]
+            }
+            response.content += Array("0\r\n\r\n".utf8)
+        }
+        return response
     }
 
     private static func replacement(
@@ -92,6 +122,16 @@ struct Delivery {
         var fields: [(name: String, value: String)] = []
         var status = rule.status
         switch rule.action {
+        case .status where exchange.isIdentity:
+            content = Keystone.refusalContent(rule.status, rule.message)
+            fields = [("Content-Type", "application/json"), ("Vary", "X-Auth-Token")]
+        case .unauthorized where exchange.isIdentity:
+            status = 401
+            content = Keystone.refusalContent(401, Keystone.Refusal.unauthorized.message)
+            fields = [
+                ("Content-Type", "application/json"), ("Vary", "X-Auth-Token"),
+                ("WWW-Authenticate", "Keystone uri=\"\(identityURL)/v3\""),
+            ]
         case .status:
             content = NovaFault.novaContent(rule.status, rule.message)
             fields = [("Content-Type", "application/json; charset=UTF-8")]
@@ -120,9 +160,8 @@ struct Delivery {
         }
         // Balancers in between know no request id; everything that claims to be Nova carries it twice.
         if rule.action != .html, rule.action != .empty, rule.action != .literal {
-            fields += [
-                ("x-openstack-request-id", exchange.requestID), ("x-compute-request-id", exchange.requestID),
-            ]
+            fields.append(("x-openstack-request-id", exchange.requestID))
+            if !exchange.isIdentity { fields.append(("x-compute-request-id", exchange.requestID)) }
         }
         return Response(
             status, fields + rule.fields + [("Content-Length", String(content.count))], content: content)

@@ -31,11 +31,9 @@ struct FaultPlan {
     mutating func removeAll() { rules = [] }
 
     /// The rule for a request, counted as applied.
-    mutating func take(method: String, target: String, listener: String) -> FaultRule? {
+    mutating func take(for entry: RequestLog.Entry) -> FaultRule? {
         for index in rules.indices {
-            guard rules[index].remaining != 0,
-                rules[index].matches(method: method, target: target, listener: listener)
-            else { continue }
+            guard rules[index].remaining != 0, rules[index].matches(entry) else { continue }
             if rules[index].skip > 0 {
                 rules[index].skip -= 1
                 continue

@@ -35,12 +35,22 @@ struct FaultRule: Equatable {
         case stallReading = "stall_reading"
         /// Answers with `status`, `fields` and `content` as given.
         case literal
+        /// Answers as usual, but for `fields`, each in place of those of its name.
+        case overrideFields = "override_fields"
+        /// Answers as usual with `bytes` more white space behind the content.
+        case pad
+        /// Answers as usual in the chunked coding, `bytes` in a chunk.
+        case chunked
     }
+
+    static let byteLimit = 64 << 20
 
     var action: Action
     var method: String?
     var path = ""
     var listener: String?
+    /// A field line that the request must have.
+    var field: (name: String, value: String)?
     /// How many requests pass untouched first.
     var skip = 0
     /// How many requests it still applies to; nil is no end.
@@ -67,9 +77,9 @@ struct FaultRule: Equatable {
     /// Why a rule could not be read.
     struct Mistake: Error, Equatable { var text: String }
 
-    /// Reads `{"match": {"method", "path", "listener"}, "count", "skip", "action", ...}`.
+    /// Reads `{"match": {"method", "path", "listener", "field"}, "count", "skip", "action", ...}`.
     ///
-    /// - Shape: `count` 0 is no end; `path` is a prefix of the request target. Each action has its own
+    /// - Shape: `count` 0 is no end; `path` is a prefix of the request target, `field` a line `Name: value`. Each action has its own
     ///   numbers, named at
     ///   `Action`; `delay_ms` goes with any.
     init(reading value: JSONValue) throws(Mistake) {
@@ -105,7 +115,11 @@ struct FaultRule: Equatable {
         case "delay_ms": delay = number
         case "at": at = number
         case "delta": delta = number
-        case "bytes": bytes = max(1, number)
+        case "bytes":
+            guard number <= Self.byteLimit else {
+                throw Mistake(text: "\"bytes\" is at most \(Self.byteLimit)")
+            }
+            bytes = max(1, number)
         case "interval_ms": interval = max(10, number)
         case "status":
             guard (200...599).contains(number) else { throw Mistake(text: "\"status\" is from 200 to 599") }
@@ -123,7 +137,14 @@ struct FaultRule: Equatable {
             case "method": method = text
             case "path": path = text
             case "listener": listener = text
-            default: throw Mistake(text: "\"match\" has method, path and listener, not \"\(key)\"")
+            case "field":
+                guard let colon = text.firstIndex(of: ":") else {
+                    throw Mistake(text: "\"field\" is a line, Name: value")
+                }
+                field = (
+                    text[..<colon].lowercased(), String(text[text.index(after: colon)...]).trimmed
+                )
+            default: throw Mistake(text: "\"match\" has method, path, listener and field, not \"\(key)\"")
             }
         }
     }
@@ -136,8 +157,12 @@ struct FaultRule: Equatable {
         }
     }
 
-    func matches(method asked: String, target: String, listener name: String) -> Bool {
-        (method == nil || method == asked) && target.hasPrefix(path) && (listener ?? "nova") == name
+    func matches(_ entry: RequestLog.Entry) -> Bool {
+        (method == nil || method == entry.method) && entry.target.hasPrefix(path)
+            && (listener ?? "nova") == entry.listener
+            && field.map { wanted in
+                entry.fields.contains { $0.name.lowercased() == wanted.name && $0.value == wanted.value }
+            } ?? true
     }
 
     func write(_ writer: inout JSONWriter) {
@@ -145,6 +170,7 @@ struct FaultRule: Equatable {
             if let method { match.member("method", method) }
             if !path.isEmpty { match.member("path", path) }
             match.member("listener", listener ?? "nova")
+            if let field { match.member("field", "\(field.name): \(field.value)") }
         }
         writer.member("action", action.rawValue)
         writer.member("count", remaining ?? 0)

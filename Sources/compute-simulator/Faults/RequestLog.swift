@@ -28,6 +28,7 @@ struct RequestLog {
     private(set) var refusalCount = 0
     private(set) var pathCounts: [String: Int] = [:]
     private(set) var statusCounts: [Int: Int] = [:]
+    private(set) var identity = IdentityTally()
     var acceptedCount = 0
     var openCount = 0
     static let pathLimit = 1000
@@ -39,6 +40,7 @@ struct RequestLog {
         var entry = entry
         if entry.refusal == nil {
             requestCount += 1
+            if entry.listener == "identity" { identity.add(entry) }
             let path = entry.method + " " + entry.target.prefix { $0 != "?" }
             if pathCounts[path] != nil || pathCounts.count < Self.pathLimit {
                 pathCounts[path, default: 0] += 1
@@ -56,7 +58,9 @@ struct RequestLog {
     /// Notes how the request `number` was answered.
     mutating func answer(_ number: Int, status: Int) {
         statusCounts[status, default: 0] += 1
-        if let index = entries.lastIndex(where: { $0.number == number }) { entries[index].status = status }
+        guard let index = entries.lastIndex(where: { $0.number == number }) else { return }
+        entries[index].status = status
+        if entries[index].listener == "identity" { identity.answer(entries[index], status: status) }
     }
 
     mutating func reset() {

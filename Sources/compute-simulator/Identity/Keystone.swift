@@ -21,11 +21,13 @@ struct Keystone {
         case "network":
             response = NetworkService(cloud: cloud).answer(asked, Array(path.dropFirst()), now: now)
         default:
-            do { response = try identity(asked, path, now: now) } catch { response = Self.refuse(error) }
+            do { response = try identity(asked, path, now: now) } catch {
+                response = Self.refuse(error, base: LinkBase(request).text)
+            }
         }
         var whole = response
         if whole.value("Content-Type") == nil { whole.fields.append(("Content-Type", "application/json")) }
-        whole.fields.append(("Content-Length", String(whole.content.count)))
+        if whole.status != 204 { whole.fields.append(("Content-Length", String(whole.content.count))) }
         whole.fields.append(("Vary", "X-Auth-Token"))
         whole.fields.append(("x-openstack-request-id", cloud.ids.requestID()))
         return whole
@@ -40,17 +42,27 @@ struct Keystone {
             status: 401, message: "The request you have made requires authentication.")
         static func notFound(_ message: String) -> Refusal { Refusal(status: 404, message: message) }
         static func badRequest(_ message: String) -> Refusal { Refusal(status: 400, message: message) }
+        static func forbidden(_ rule: String) -> Refusal {
+            Refusal(
+                status: 403,
+                message: "You are not authorized to perform the requested action: identity:\(rule).")
+        }
     }
 
-    private static func refuse(_ refusal: Refusal) -> Response {
-        var response = Response.json(refusal.status) { writer in
-            writer.member("error") { error in
-                error.member("code", refusal.status)
-                error.member("message", refusal.message)
-                error.member("title", Phrases.phrase(refusal.status))
-            }
+    /// The body of a refusal, spaced as Keystone spaces it: not at all, with a line feed after it.
+    static func refusalContent(_ status: Int, _ message: String) -> [UInt8] {
+        let text = String(decoding: JSONWriter.value(.string(message)), as: UTF8.self)
+        let title = Phrases.phrase(status)
+        return Array(
+            "{\"error\":{\"code\":\(status),\"message\":\(text),\"title\":\"\(title)\"}}\n".utf8)
+    }
+
+    private static func refuse(_ refusal: Refusal, base: String) -> Response {
+        var response = Response(
+            refusal.status, content: refusalContent(refusal.status, refusal.message))
+        if refusal.status == 401 {
+            response.fields.append(("WWW-Authenticate", "Keystone uri=\"\(base)/v3\""))
         }
-        if refusal.status == 401 { response.fields.append(("WWW-Authenticate", "Keystone uri=\"/v3\"")) }
         return response
     }
 
@@ -70,17 +82,7 @@ struct Keystone {
         switch (request.method, path.dropFirst().joined(separator: "/")) {
         case ("POST", "auth/tokens"): return try TokenIssue(keystone: self, now: now).answer(request)
         case ("GET", "auth/tokens"): return try validate(request, now: now)
-        case ("DELETE", "auth/tokens"):
-            let caller = try caller(request, now: now)
-            guard let subject = request.value("x-subject-token"), cloud.validToken(subject, at: now) != nil
-            else {
-                throw .notFound("Failed to validate token")
-            }
-            guard subject == caller.id || caller.isAdmin else {
-                throw Refusal(status: 403, message: "You are not authorized to perform the requested action.")
-            }
-            cloud.tokens[subject]?.isRevoked = true
-            return Response(204)
+        case ("DELETE", "auth/tokens"): return try revoke(request, now: now)
         default: return try resources(request, Array(path.dropFirst()), base, now: now)
         }
     }
@@ -111,97 +113,53 @@ struct Keystone {
         return token
     }
 
-    /// `GET /v3/auth/tokens`: what the subject token stands for.
-    private func validate(_ request: Request, now: Moment) throws(Refusal) -> Response {
-        let caller = try caller(request, now: now)
-        let query = Text.queryPairs(request.query) ?? []
-        guard let subject = request.value("x-subject-token"), let token = cloud.tokens[subject],
-            !token.isRevoked
-        else { throw .notFound("Failed to validate token") }
-        // Expired tokens can be fetched for two days more (Keystone's allow_expired_window).
-        let mayBeExpired = query.contains { $0.name == "allow_expired" && $0.value != "0" }
-        guard token.isValid(at: now) || (mayBeExpired && now < token.expires.adding(seconds: 172_800)) else {
+    /// The token that `X-Subject-Token` names.
+    ///
+    /// - Errors: 404 in Keystone's words, whatever is wrong with it.
+    private func subject(
+        _ request: Request, now: Moment, mayBeExpired: Bool = false
+    ) throws(Refusal) -> Token {
+        guard let text = request.value("x-subject-token"), !text.isEmpty else {
+            throw .notFound("No token in the request")
+        }
+        guard let token = cloud.tokens[text] else { throw .notFound("Could not recognize Fernet token") }
+        guard token.isValid(at: now) || (mayBeExpired && token.isWithinWindow(at: now)) else {
             throw .notFound("Failed to validate token")
         }
-        guard caller.id == subject || caller.isAdmin || caller.roles.contains("service") else {
-            throw Refusal(
-                status: 403,
-                message: "You are not authorized to perform the requested action: identity:validate_token.")
+        return token
+    }
+
+    /// `GET /v3/auth/tokens`: what the subject token stands for.
+    ///
+    /// - Shape: the order of Keystone: who asks, whether it may, then the subject; a token with access rules is
+    ///   known only to those who say that they understand them.
+    private func validate(_ request: Request, now: Moment) throws(Refusal) -> Response {
+        let caller = try caller(request, now: now)
+        guard
+            caller.isAdmin || caller.roles.contains("service")
+                || caller.id == request.value("x-subject-token")
+        else { throw .forbidden("validate_token") }
+        let query = Text.queryPairs(request.query) ?? []
+        let mayBeExpired = query.contains {
+            $0.name == "allow_expired"
+                && ["1", "t", "true", "on", "y", "yes"].contains($0.value.lowercased())
+        }
+        let token = try subject(request, now: now, mayBeExpired: mayBeExpired)
+        if token.credential?.accessRules != nil {
+            guard let version = request.value("openstack-identity-access-rules").flatMap(Double.init),
+                version >= 1
+            else { throw .notFound("Failed to validate token") }
         }
         return tokenResponse(token, 200, hasCatalog: !query.contains { $0.name == "nocatalog" }, request)
     }
 
-    // MARK: - Bodies
-
-    func tokenResponse(_ token: Token, _ status: Int, hasCatalog: Bool, _ request: Request) -> Response {
-        var response = Response.json(status) { writer in
-            writer.member("token") { writeToken(&$0, token, hasCatalog: hasCatalog, base: LinkBase(request)) }
+    private func revoke(_ request: Request, now: Moment) throws(Refusal) -> Response {
+        let caller = try caller(request, now: now)
+        guard caller.isAdmin || caller.id == request.value("x-subject-token") else {
+            throw .forbidden("revoke_token")
         }
-        response.fields = [("X-Subject-Token", token.id)]
-        return response
-    }
-
-    private static func writeDomain(_ writer: inout JSONWriter) {
-        writer.member("domain") { domain in
-            domain.member("id", "default")
-            domain.member("name", "Default")
-        }
-    }
-
-    private func writeToken(_ writer: inout JSONWriter, _ token: Token, hasCatalog: Bool, base: LinkBase) {
-        writer.member("methods", strings: token.methods)
-        writer.member("user") { user in
-            Self.writeDomain(&user)
-            user.member("id", token.user)
-            user.member("name", cloud.users[token.user]?.name ?? token.user)
-            user.member("password_expires_at", .null)
-        }
-        writer.member("audit_ids", strings: [token.auditID])
-        writer.member("expires_at", token.expires.tokenText)
-        writer.member("issued_at", token.issued.tokenText)
-        guard let project = token.project else { return }
-        writer.member("project") { item in
-            Self.writeDomain(&item)
-            item.member("id", project)
-            item.member("name", cloud.projects[project]?.name ?? project)
-        }
-        writer.member("is_domain", false)
-        writer.list("roles") { roles in
-            for name in token.roles {
-                roles.object { role in
-                    role.member("id", Seed.compactID("role " + name))
-                    role.member("name", name)
-                }
-            }
-        }
-        if hasCatalog { writer.list("catalog") { writeCatalog(&$0, project: project, base: base) } }
-    }
-
-    func writeCatalog(_ writer: inout JSONWriter, project: String, base: LinkBase) {
-        let compute = computeURL.replacing("%(project_id)s", with: project).replacing(
-            "$(project_id)s", with: project)
-        let services = [
-            ("nova", "compute", compute), ("keystone", "identity", base.text + "/v3"),
-            ("glance", "image", base.text + "/image"), ("neutron", "network", base.text + "/network"),
-        ]
-        for (name, type, address) in services {
-            writer.object { service in
-                service.list("endpoints") { endpoints in
-                    for interface in ["public", "internal", "admin"] {
-                        endpoints.object { endpoint in
-                            endpoint.member("id", Seed.compactID("endpoint \(interface) \(type)"))
-                            endpoint.member("interface", interface)
-                            endpoint.member("region_id", "RegionOne")
-                            endpoint.member("url", address)
-                            endpoint.member("region", "RegionOne")
-                        }
-                    }
-                }
-                service.member("id", Seed.compactID("service " + type))
-                service.member("type", type)
-                service.member("name", name)
-            }
-        }
+        cloud.tokens[try subject(request, now: now).id]?.isRevoked = true
+        return Response(204)
     }
 
     // MARK: - Projects, users, roles
@@ -230,6 +188,7 @@ struct Keystone {
                 }
             }
         case ("projects", 2):
+            guard caller.isAdmin || caller.project == path[1] else { throw .forbidden("get_project") }
             guard let project = cloud.projects[path[1]] else {
                 throw .notFound("Could not find project: \(path[1]).")
             }

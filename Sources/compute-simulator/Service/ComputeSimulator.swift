@@ -31,6 +31,9 @@ struct ComputeSimulator: ParsableCommand {
     @Option(help: "How many seconds a build, an action or a deletion takes.")
     var transitionSeconds = 1.0
 
+    @Option(help: "How many seconds a token is good that is asked for with a password or a credential.")
+    var tokenSeconds = 3600.0
+
     @Option(help: "After how many seconds an idle connection is closed.")
     var idleSeconds = 75.0
 
@@ -59,7 +62,8 @@ struct ComputeSimulator: ParsableCommand {
         guard (0...1_000_000).contains(servers) else {
             throw ValidationError("--servers is from 0 to 1000000")
         }
-        guard transitionSeconds >= 0, idleSeconds > 0 else {
+        guard transitionSeconds >= 0, idleSeconds > 0, tokenSeconds > 0, tokenSeconds <= Seed.secondsLimit
+        else {
             throw ValidationError("seconds must be positive")
         }
         guard (1...1_000_000).contains(requestLog) else {
@@ -67,6 +71,7 @@ struct ComputeSimulator: ParsableCommand {
         }
         settings.serverCount = servers
         settings.transitionSeconds = transitionSeconds
+        settings.tokenSeconds = tokenSeconds
         settings.idleSeconds = idleSeconds
         settings.requestLogCapacity = requestLog
         settings.tokens = token + (try tokenLines())

@@ -43,19 +43,19 @@ extension Service {
             else { return Self.mistake("no such token", status: 404) }
             cloud.tokens[text]?.isRevoked = true
             return Response(204)
-        case ("PUT", "settings"):
-            guard let seconds = JSONParser.read(request.content)?["transition_seconds"]?.double, seconds >= 0
-            else {
-                return Self.mistake("\"transition_seconds\" is a number from 0")
-            }
-            cloud.transitionSeconds = seconds
-            return Response(204)
+        case ("GET", "identity"): return identityCounts()
+        case ("PUT", "settings"): return attempt { () throws(Mistake) in try takeSettings(request) }
+        case ("POST", "users"): return attempt { () throws(Mistake) in try addUser(request, now: now) }
+        case ("POST", "tokens"): return attempt { () throws(Mistake) in try addTokens(request, now: now) }
         case (_, "healthcheck"), (_, "faults"), (_, "requests"), (_, "connections"), (_, "projects"),
-            (_, "tokens"),
-            (_, "settings"):
+            (_, "tokens"), (_, "settings"), (_, "users"), (_, "identity"):
             return Self.mistake("method not allowed", status: 405)
         default: return Self.mistake("no such resource", status: 404)
         }
+    }
+
+    private func attempt(_ body: () throws(Mistake) -> Response) -> Response {
+        do { return try body() } catch { return Self.mistake(error.text) }
     }
 
     private static func mistake(_ text: String, status: Int = 400) -> Response {

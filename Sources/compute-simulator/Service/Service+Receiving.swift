@@ -64,9 +64,7 @@ extension Service {
         }
         connection.input.consume(connection.head.byteCount)
         if connection.listener != .control {
-            connection.rule = plan.take(
-                method: connection.entry.method, target: connection.entry.target,
-                listener: connection.listener.name)
+            connection.rule = plan.take(for: connection.entry)
             connection.entry.fault = connection.rule?.action.rawValue
         }
         if connection.rule?.action == .stallReading {

@@ -11,7 +11,8 @@ extension Service {
         let request = Request(entry.method, entry.target, entry.fields, content: connection.content)
         let facts = Delivery.ExchangeFacts(
             method: entry.method, accept: request.value("accept"), keepsAlive: connection.keepsAlive,
-            requestID: connection.rule == nil ? "" : cloud.ids.requestID())
+            requestID: connection.rule == nil ? "" : cloud.ids.requestID(),
+            isIdentity: connection.listener == .identity)
         if let rule = connection.rule, rule.replacesAnswer {
             return Delivery(Response(rule.status), facts, spoiledBy: rule, identityURL: nova.identityURL)
         }

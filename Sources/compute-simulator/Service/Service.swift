@@ -18,6 +18,7 @@ final class Service {
         var identityURL: String?
         var serverCount = 25
         var transitionSeconds = 1.0
+        var tokenSeconds = 3600.0
         var idleSeconds = 75.0
         var requestLogCapacity = 2000
         var tokens: [String] = []
@@ -54,6 +55,7 @@ final class Service {
         let now = Self.now()
         cloud = Seed.cloud(
             serverCount: settings.serverCount, transitionSeconds: settings.transitionSeconds, now: now)
+        cloud.tokenSeconds = settings.tokenSeconds
         for specification in settings.tokens {
             _ = Seed.addToken(cloud, specification: specification, serverCount: 3, now: now)
         }

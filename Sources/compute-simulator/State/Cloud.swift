@@ -7,7 +7,9 @@ final class Cloud {
     var transitionSeconds: Double
     /// The largest page of a list (Nova's `max_limit`).
     var maximumPage = 1000
-    let tokenSeconds: Double = 3600
+    /// How long a token that is asked for with a password or a credential is good.
+    var tokenSeconds: Double = 3600
+    static let tokenLimit = 200_000
     let deletedCount = 500
 
     var ids = Ids()
@@ -146,12 +148,23 @@ final class Cloud {
         return token
     }
 
-    /// Makes a token; expired ones leave when there are many.
-    func issue(user: String, project: String?, roles: [String], methods: [String], now: Moment) -> Token {
-        if tokens.count > 10_000 { tokens = tokens.filter { $0.value.isValid(at: now) } }
+    /// Makes a token and keeps it; the one that ended first leaves when there are `tokenLimit`.
+    func issue(
+        user: String, scope: Token.Scope, roles: [String], methods: [String], now: Moment,
+        expires: Moment? = nil, id: String? = nil, credential: ApplicationCredential? = nil
+    ) -> Token {
+        if tokens.count >= Self.tokenLimit {
+            tokens = tokens.filter { $0.value.isWithinWindow(at: now) }
+            if tokens.count >= Self.tokenLimit,
+                let oldest = tokens.values.min(by: { $0.expires < $1.expires })
+            {
+                tokens[oldest.id] = nil
+            }
+        }
         let token = Token(
-            id: ids.token(), user: user, project: project, roles: Token.implied(roles), issued: now,
-            expires: now.adding(seconds: tokenSeconds), methods: methods, auditID: ids.hex(1))
+            id: id ?? ids.token(), user: user, scope: scope, roles: Token.implied(roles), issued: now,
+            expires: expires ?? now.adding(seconds: tokenSeconds), methods: methods,
+            auditID: String(ids.hex(2).prefix(22)), credential: credential)
         tokens[token.id] = token
         return token
     }

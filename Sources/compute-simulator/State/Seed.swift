@@ -6,6 +6,8 @@ enum Seed {
     static let demoProject = "6f70656e737461636b20342065766572"
     static let otherProject = "b322a85578de48beba0f92acce57869b"
     static let imageName = "cirros-0.6.2-x86_64"
+    /// The longest time that a token or a change of state may take: a hundred years.
+    static let secondsLimit: Double = 3_153_600_000
     /// Fixed tokens outlive every run.
     static let farEnd = Moment(reading: "2099-12-31T23:59:59Z") ?? Moment(seconds: 4_102_444_799)
 
@@ -22,6 +24,8 @@ enum Seed {
         addUser(cloud, "admin", roles: [demoProject: ["admin"]])
         addUser(cloud, "other", roles: [otherProject: ["member"]])
         addUser(cloud, "nova", roles: [compactID("project service"): ["admin", "service"]])
+        cloud.users[userID("admin")]?.domainRoles = ["admin"]
+        cloud.users[userID("admin")]?.systemRoles = ["admin"]
         addToken(
             cloud, "demo", user: userID("demo"), project: demoProject, roles: ["member"], now: now)
         addToken(
@@ -60,8 +64,8 @@ enum Seed {
         _ cloud: Cloud, _ text: String, user: String, project: String, roles: [String], now: Moment
     ) {
         cloud.tokens[text] = Token(
-            id: text, user: user, project: project, roles: Token.implied(roles), issued: now, expires: farEnd,
-            methods: ["password"], auditID: String(compactID("audit " + text).prefix(22)))
+            id: text, user: user, scope: .project(project), roles: Token.implied(roles), issued: now,
+            expires: farEnd, methods: ["password"], auditID: String(compactID("audit " + text).prefix(22)))
     }
 
     /// A token given as `TOKEN:PROJECT:ROLE[,ROLE...]`; the project is made when it is not known, by id or

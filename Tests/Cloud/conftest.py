@@ -1,0 +1,104 @@
+"""The fixtures of the tests against a real cloud, and the counts that `run` prints.
+
+`cloud`     a running one, of stack.description.Cloud: the one that the file named by GATEHOUSE_CLOUD describes, or one
+            that is started for this run and ended after it
+`gateway`   call it, as often as you like, with settings: a Gatehouse of the test's own in front of that cloud
+`through`   one Gatehouse for the whole run, published in the catalog: region and requests that it has seen
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from gateway import Gateway
+from stack.description import Cloud
+
+HERE = pathlib.Path(__file__).resolve().parent
+FIGURES = []
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory):
+    path = os.environ.get("GATEHOUSE_CLOUD")
+    if path:
+        yield Cloud.read(path)
+        return
+    state = tmp_path_factory.mktemp("cloud")
+    command = [sys.executable, HERE / "cloud.py"]
+    started = subprocess.run([*command, "start", "--state", state])
+    try:
+        assert started.returncode == 0, "the cloud did not start; what it said is above"
+        yield Cloud.read(state / "cloud.json")
+    finally:
+        subprocess.run([*command, "stop", "--state", state, "--wipe"], check=True)
+
+
+@pytest.fixture
+def gateway(cloud, tmp_path):
+    running = []
+
+    def start(settings=None, api=None, **more):
+        running.append(Gateway(tmp_path / f"gatehouse-{len(running)}", cloud, settings, api, **more))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()
+
+
+class Published:
+    """A gateway and the region of the catalog that leads through it."""
+
+    def __init__(self, cloud, running, home):
+        self.cloud = cloud
+        self.gateway = running
+        self.home = home
+        self.region = cloud.publish(running.url)
+
+    def environment(self, user, project=None):
+        return self.cloud.client_environment(user, project, self.region, self.home)
+
+
+@pytest.fixture(scope="session")
+def through(cloud, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("through")
+    with Gateway(directory, cloud) as running:
+        published = Published(cloud, running, directory)
+        yield published
+        cloud.withdraw(published.region)
+
+
+class Figures:
+    """What a test measured; printed at the end and written to the file that CLOUD_FIGURES names."""
+
+    def __init__(self, test):
+        self.test = test
+
+    def note(self, text, **values):
+        FIGURES.append({"test": self.test, "text": text, **values})
+
+
+@pytest.fixture
+def figures(request):
+    return Figures(request.node.name)
+
+
+def pytest_terminal_summary(terminalreporter):
+    counts = {key: len(terminalreporter.stats.get(key, [])) for key in ("passed", "failed", "error", "skipped")}
+    if FIGURES:
+        terminalreporter.section("figures")
+        for figure in FIGURES:
+            terminalreporter.write_line(f"{figure['test']}: {figure['text']}")
+        path = os.environ.get("CLOUD_FIGURES")
+        if path:
+            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+            pathlib.Path(path).write_text(json.dumps(FIGURES, indent=1) + "\n")
+    path = os.environ.get("CLOUD_COUNTS")
+    if path:
+        # Nothing here may be left out silently: what was skipped counts as failed.
+        failed = counts["failed"] + counts["error"] + counts["skipped"]
+        pathlib.Path(path).write_text(f"{counts['passed']} passed, {failed} failed")

@@ -1,0 +1,32 @@
+"""Gatehouse in front of the real cloud."""
+
+import json
+import pathlib
+
+import harness
+
+
+def keystone_identity(cloud, url=None, **changes):
+    """`identity` of the settings: Keystone at `url`, asked as the service user `nova`."""
+    keystone = {
+        "url": url or cloud.identity_url,
+        "credential": {
+            "username": "nova", "password": cloud.password, "user_domain": "Default", "project": "service",
+            "project_domain": "Default"},
+    }
+    return {"provider": "keystone", "keystone": harness.merged(keystone, changes)}
+
+
+class Gateway(harness.Gatehouse):
+    """The program in front of the cloud's Nova: `settings` laid over plain ones, `api` over those of the one API."""
+
+    def __init__(self, directory, cloud, settings=None, api=None, port=0):
+        entry = harness.merged(
+            {"definition": str(harness.COMPUTE), "upstream": {"endpoints": [cloud.compute_url]}}, api or {})
+        settings = harness.merged({"identity": {"provider": "none"}}, settings or {})
+        super().__init__(directory, cloud.compute_url, {**settings, "apis": [entry]}, port=port)
+
+    def access_lines(self):
+        """One mapping per exchange so far, oldest first."""
+        text = pathlib.Path(self.settings["access_log"]["path"]).read_text()
+        return [json.loads(line) for line in text.splitlines()]
