@@ -77,4 +77,9 @@ extension DefinitionReader {
         }
         return version
     }
+
+    /// An end of a range of versions; `none` for one that is open, whatever the document says.
+    mutating func bound(_ node: Node, _ what: String) -> Microversion? {
+        node.string == "none" ? nil : version(node, what)
+    }
 }
