@@ -21,7 +21,8 @@ struct Check: ParsableCommand {
         for api in settings.apis where seen.insert(api.definition).inserted {
             do throws(DefinitionMistakes) {
                 let definition = try DefinitionFiles.read(api.definition, overlay: api.overlay)
-                operationCount += try OperationTable.compile(definition, file: api.definition).operations.count
+                operationCount += try OperationTable.compile(definition, file: api.definition).operations
+                    .count
                 unused.add(definition.unused)
             } catch {
                 mistakes += error.mistakes.map(\.description)

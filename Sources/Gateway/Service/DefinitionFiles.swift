@@ -28,7 +28,8 @@ public enum DefinitionFiles {
 
     private static func text(_ path: String, _ what: String) throws(DefinitionMistakes) -> DefinitionText {
         func mistake(_ message: String) -> DefinitionMistakes {
-            DefinitionMistakes(mistakes: [DefinitionMistake(file: path, line: 1, column: 1, message: message)])
+            DefinitionMistakes(mistakes: [DefinitionMistake(file: path, line: 1, column: 1, message: message)]
+            )
         }
         switch FileContent.read(path, limit: maxByteCount + 1) {
         case .failure: throw mistake("the \(what) cannot be read")

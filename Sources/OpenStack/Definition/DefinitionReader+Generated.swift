@@ -7,7 +7,9 @@ extension DefinitionReader {
     /// Takes the roots that the paths begin with when none are named, and what belongs to them.
     mutating func deriveDefaults(_ paths: Node) {
         if definition.mediaTypes.isEmpty {
-            definition.mediaTypes = ["application/json", "application/vnd.openstack.compute+json", "text/plain"]
+            definition.mediaTypes = [
+                "application/json", "application/vnd.openstack.compute+json", "text/plain",
+            ]
         }
         guard definition.roots.isEmpty else { return }
         for member in paths.mapping ?? [] {
@@ -20,10 +22,25 @@ extension DefinitionReader {
             default: continue
             }
             let path = "/" + (first ?? "")
-            if !definition.roots.contains(where: { $0.path == path }) { definition.roots.append((path, version)) }
+            if !definition.roots.contains(where: { $0.path == path }) {
+                definition.roots.append((path, version))
+            }
         }
-        if definition.discovery.isEmpty, !definition.roots.isEmpty {
+        let hasVersions = definition.roots.contains { root in
+            [root.path, root.path + "/"].contains { paths[$0]?["get"] != nil }
+        }
+        if definition.discovery.isEmpty, hasVersions {
             definition.discovery = ["/"] + definition.roots.flatMap { [$0.path, $0.path + "/"] }
+        }
+    }
+
+    /// Names of the project's segment, which every path of the table may have or not.
+    private static let projectNames = ["project_id", "tenant_id"]
+
+    /// Leaves out what described the project's segment, where that was left out of the path.
+    func dropProject(_ parameters: inout [Parameter], _ names: [String]) {
+        parameters.removeAll {
+            $0.place == .path && Self.projectNames.contains($0.name) && !names.contains($0.name)
         }
     }
 
@@ -33,8 +50,8 @@ extension DefinitionReader {
             .max { $0.path.count < $1.path.count }
         guard let root else { return nil }
         let rest = path.dropFirst(root.path.count)
-        for name in ["{project_id}", "{tenant_id}"] where rest.hasPrefix("/\(name)/") {
-            return String(rest.dropFirst(name.count + 1))
+        for name in Self.projectNames where rest.hasPrefix("/{\(name)}/") {
+            return String(rest.dropFirst(name.count + 3))
         }
         return rest.isEmpty ? "/" : String(rest)
     }
@@ -113,7 +130,9 @@ extension DefinitionReader {
             }
         }
         if let low = minimum, let high = maximum, high < low {
-            note("max-ver of \(what) that is below its min-ver; there is no end then", at: node["max-ver"] ?? node)
+            note(
+                "max-ver of \(what) that is below its min-ver; there is no end then",
+                at: node["max-ver"] ?? node)
             maximum = nil
         }
         return (minimum.flatMap { $0 > .base ? $0 : nil }, maximum)
@@ -141,7 +160,8 @@ extension DefinitionReader {
 
     /// Reads the actions that a content's schema names, each with the microversions of all its forms together.
     private mutating func generatedActions(_ body: Node) -> [Action] {
-        guard let schema = body["content"]?.mapping?.first?.value["schema"], let whole = resolved(schema) else {
+        guard let schema = body["content"]?.mapping?.first?.value["schema"], let whole = resolved(schema)
+        else {
             return []
         }
         var actions: [Action] = []
@@ -187,7 +207,9 @@ extension DefinitionReader {
         }
         let (minimum, maximum) = union(of: nodes, "the parameter")
         guard let first = forms.first else { return .any }
-        let isSame = forms.allSatisfy { $0.rule == first.rule && $0.parameter.choices == first.parameter.choices }
+        let isSame = forms.allSatisfy {
+            $0.rule == first.rule && $0.parameter.choices == first.parameter.choices
+        }
         if isSame { parameter = first.parameter }
         parameter.minimum = minimum
         parameter.maximum = maximum

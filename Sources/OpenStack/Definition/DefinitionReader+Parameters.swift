@@ -176,7 +176,14 @@ extension DefinitionReader {
             parameter.maximum = maximum ?? parameter.maximum
         }
         if parameter.name.isEmpty { add("a parameter needs a name", at: node) }
-        if isGenerated, extra?["rule"] == nil { for (key, place) in unchecked { noteKeyword(key, at: place) } }
+        if isGenerated, extra?["rule"] == nil {
+            for (key, place) in unchecked { noteKeyword(key, at: place) }
+            // Nova routes any text and looks it up; few endpoints have words of their own for a wrong one.
+            if parameter.place == .path, implied != .any {
+                note("a form for a parameter of the path; Nova judges it", at: node)
+                implied = .any
+            }
+        }
         unchecked = []
         parameter.rule = implied
         var v2Rule: Rule?

@@ -1,6 +1,8 @@
 extension DefinitionReader {
     /// Schemas inside of schemas that are followed.
     private static let maxSchemaDepth = 16
+    /// Schemas of all parameters together.
+    private static let maxSchemaCount = 100_000
 
     /// Reads what a schema says about a text, and the rule that follows when none is named.
     mutating func readSchema(_ stated: Node, into parameter: inout Parameter) -> Rule {
@@ -8,6 +10,14 @@ extension DefinitionReader {
         defer { schemaDepth -= 1 }
         guard schemaDepth <= Self.maxSchemaDepth else {
             add("more than \(Self.maxSchemaDepth) schemas inside of each other", at: stated)
+            return .any
+        }
+        // Forms that lead back to themselves double at each level.
+        schemaCount += 1
+        guard schemaCount <= Self.maxSchemaCount else {
+            if schemaCount == Self.maxSchemaCount + 1 {
+                add("more than \(Self.maxSchemaCount) schemas", at: stated)
+            }
             return .any
         }
         guard let node = resolved(stated) else { return .any }

@@ -1,11 +1,10 @@
 extension DefinitionReader {
     mutating func add(_ message: String, at place: Node.Place) {
-        // This bound only keeps a hostile file from filling memory.
+        // This bound only keeps a hostile file from filling memory. A part that many refer to is told once.
         guard mistakes.count < 1_000 else { return }
-        mistakes.append(
-            DefinitionMistake(
-                file: files[Int(place.file)], line: Int(place.line), column: Int(place.column),
-                message: message))
+        let mistake = DefinitionMistake(
+            file: files[Int(place.file)], line: Int(place.line), column: Int(place.column), message: message)
+        if told.insert(mistake).inserted { mistakes.append(mistake) }
     }
 
     mutating func add(_ message: String, at node: Node) { add(message, at: node.place) }

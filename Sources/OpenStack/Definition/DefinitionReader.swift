@@ -18,10 +18,12 @@ struct DefinitionReader {
     var sharedSchemas: [String: Node] = [:]
     var seenIDs: Set<String> = []
     var seenPaths: Set<String> = []
+    var told: Set<DefinitionMistake> = []
     var noted: Set<String> = []
     /// Keywords of the parameter being read that no rule stands for.
     var unchecked: [(key: String, node: Node)] = []
     var schemaDepth = 0
+    var schemaCount = 0
 
     /// Reads all of a definition; throws every mistake there is, or the one that ends reading.
     ///
@@ -40,12 +42,10 @@ struct DefinitionReader {
         return reader.definition
     }
 
-    /// The mistakes in the files' order; one in a part that many refer to is told once.
+    /// The mistakes in the files' order.
     private func takeMistakes() -> DefinitionMistakes {
-        var seen: Set<DefinitionMistake> = []
-        let unique = mistakes.filter { seen.insert($0).inserted }
-        return DefinitionMistakes(
-            mistakes: unique.sorted {
+        DefinitionMistakes(
+            mistakes: mistakes.sorted {
                 let (left, right) = (files.firstIndex(of: $0.file) ?? 0, files.firstIndex(of: $1.file) ?? 0)
                 return (left, $0.line, $0.column) < (right, $1.line, $1.column)
             })
@@ -91,7 +91,8 @@ struct DefinitionReader {
             case "components":
                 for (key, value) in pairs(node, "components") {
                     switch key {
-                    case "parameters": for (name, parameter) in pairs(value, key) { sharedParameters[name] = parameter }
+                    case "parameters":
+                        for (name, parameter) in pairs(value, key) { sharedParameters[name] = parameter }
                     case "schemas": for (name, schema) in pairs(value, key) { sharedSchemas[name] = schema }
                     default: break
                     }
@@ -170,7 +171,7 @@ struct DefinitionReader {
             separator: "/")
         if !seenPaths.insert(shape).inserted { add("the same path twice: \(path)", at: place) }
         var shared: [Parameter] = []
-        let members = pairs(node, path)
+        let members = pairs(node, stated)
         for (key, value) in members where key == "parameters" { shared = readParameters(value) }
         for (key, value) in members {
             guard let method = method(key) else {
@@ -250,6 +251,7 @@ struct DefinitionReader {
             default: break
             }
         }
+        if isGenerated { dropProject(&operation.parameters, names) }
         if operation.id.isEmpty { add("operationId is missing", at: node) }
         for name in names
         where !operation.parameters.contains(where: { $0.place == .path && $0.name == name }) {
