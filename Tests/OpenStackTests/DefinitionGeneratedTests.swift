@@ -4,47 +4,11 @@ import Testing
 
 @testable import OpenStack
 
-/// A document of the generated form with a construct a path; what stands at `/v2.1/things` is written by the tests.
-private func document(_ things: String, components: String = "") -> String {
-    """
-    openapi: 3.1.0
-    info: {title: Things, version: '2.90', description: D}
-    paths:
-      /v2.1/things:
-    \(things)
-    components:
-      parameters:
-        limit: {in: query, name: limit, schema: {minLength: 1, minimum: 0, pattern: '^[0-9]*$', type: [integer, string]}}
-        id: {in: path, name: id, required: true, description: an id, schema: {type: string}}
-      schemas:
-        Empty: {type: object}
-    \(components)
-    """
-}
-
-private func read(_ text: String, overlay: String? = nil) throws(DefinitionMistakes) -> Definition {
-    try Definition.read(
-        DefinitionText(text: text, file: "things.yaml"),
-        overlay: overlay.map { DefinitionText(text: $0, file: "overlay.yaml") })
-}
-
-/// The mistakes a line each, or nothing.
-private func mistakes(_ text: String, overlay: String? = nil) -> String {
-    do throws(DefinitionMistakes) {
-        _ = try read(text, overlay: overlay)
-        return ""
-    } catch {
-        return error.description
-    }
-}
-
-private func version(_ text: String) -> Microversion { withBytes(text) { Microversion.read($0)! } }
-
 @Suite struct `A generated definition` {
     @Test func `has its roots in its paths`() throws {
-        let text = document(
+        let text = generatedDocument(
             "    get: {operationId: 'things:get'}\n  /v2/others:\n    get: {operationId: 'others:get'}")
-        let definition = try read(text)
+        let definition = try readDefinition(text)
         #expect(definition.roots.map(\.path) == ["/v2.1", "/v2"])
         #expect(definition.roots.map(\.version) == [.v21, .v2])
         #expect(definition.operations.map(\.path) == ["/things", "/others"])
@@ -55,7 +19,7 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
     }
 
     @Test func `may name the project in its paths`() throws {
-        let text = document(
+        let text = generatedDocument(
             """
                 get: {operationId: 'things:get'}
               /v2.1/{project_id}/more/{id}:
@@ -63,7 +27,7 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
                 get: {operationId: 'more/id:get', parameters: [{name: project_id, in: path, schema: {type: string}}]}
             """)
         // A parameter of the segment that is left out is left out with it.
-        let definition = try read(text)
+        let definition = try readDefinition(text)
         #expect(definition.operations.map(\.path) == ["/things", "/more/{id}"])
         #expect(definition.operations[1].parameters.map(\.name) == ["id"])
     }
@@ -81,11 +45,11 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
                 parameters: [\(path.contains("{id}") ? "{name: id, in: path}" : "")]
                 get: {operationId: '\(stated)'}
             """
-        #expect(try read(text).operations.map(\.id) == [expected])
+        #expect(try readDefinition(text).operations.map(\.id) == [expected])
     }
 
     @Test func `ids that come out alike are told apart`() throws {
-        let text = document(
+        let text = generatedDocument(
             """
                 get: {operationId: 'a:get'}
               /v2.1/os-a:
@@ -93,7 +57,7 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
               /v2.1/os_a:
                 get: {}
             """)
-        #expect(try read(text).operations.map(\.id) == ["things.get", "os_a.get", "os_a.get_2"])
+        #expect(try readDefinition(text).operations.map(\.id) == ["things.get", "os_a.get", "os_a.get_2"])
     }
 
     @Test(arguments: [
@@ -112,7 +76,7 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
                 parameters: [\(path.contains("{id}") ? "{name: id, in: path}" : "")]
                 \(method): {}
             """
-        let operation = try read(text).operations[0]
+        let operation = try readDefinition(text).operations[0]
         #expect("\(operation.limitClass) \(operation.auditAction)" == expected)
         #expect(operation.isDiscovery == (path == "/v2.1/"))
     }
@@ -126,14 +90,14 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
             ("{discriminator: microversion}", nil, nil),
         ] as [(String, String?, String?)])
     func `has its microversions in x-openstack`(range: String, minimum: String?, maximum: String?) throws {
-        let text = document(
+        let text = generatedDocument(
             """
                 get:
                   deprecated: true
                   x-openstack: \(range)
                   parameters: [{name: n, in: query, schema: {type: string}, x-openstack: \(range)}]
             """)
-        let definition = try read(text)
+        let definition = try readDefinition(text)
         let operation = definition.operations[0]
         #expect(operation.isDeprecated)
         #expect(operation.minimum == minimum.map(version) && operation.maximum == maximum.map(version))
@@ -163,8 +127,8 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
         ("{oneOf: [{type: string, format: regex}, {type: string}]}", .any, 1),
     ])
     func `has rules in the schemas of its parameters`(schema: String, rule: Rule, unused: Int) throws {
-        let definition = try read(
-            document("    get: {parameters: [{name: n, in: query, schema: \(schema)}]}"))
+        let definition = try readDefinition(
+            generatedDocument("    get: {parameters: [{name: n, in: query, schema: \(schema)}]}"))
         let parameter = definition.operations[0].parameters[0]
         #expect(parameter.rule == rule)
         #expect(parameter.isList == schema.contains("array"))
@@ -177,14 +141,16 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
               {type: string, format: uuid, x-openstack: {min-ver: '2.21', max-ver: '2.40'}}],
               x-openstack: {discriminator: microversion}}
             """
-        let parameter = try read(document("    get: {parameters: [{name: n, in: query, schema: \(forms)}]}"))
-            .operations[0].parameters[0]
+        let parameter = try readDefinition(
+            generatedDocument("    get: {parameters: [{name: n, in: query, schema: \(forms)}]}")
+        )
+        .operations[0].parameters[0]
         #expect(parameter.rule == .uuid)
         #expect(parameter.minimum == version("2.10") && parameter.maximum == version("2.40"))
     }
 
     @Test func `a rule of an overlay stands for what the schema says`() throws {
-        let text = document(
+        let text = generatedDocument(
             "    get: {parameters: [{name: n, in: query, schema: {type: string, maxLength: 5}}]}")
         let overlay = """
             overlay: 1.0.0
@@ -193,14 +159,14 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
               - target: $.paths.*.get.parameters[?@.name=='n']
                 update: {x-gatehouse: {rule: marker, min: "2.5", max: none}}
             """
-        let definition = try read(text, overlay: overlay)
+        let definition = try readDefinition(text, overlay: overlay)
         #expect(definition.operations[0].parameters[0].rule == .marker)
         #expect(definition.operations[0].parameters[0].minimum == version("2.5"))
         #expect(definition.unused.count == 0)
     }
 
     @Test func `names its actions in the schema of the content`() throws {
-        let text = document(
+        let text = generatedDocument(
             """
                 get: {operationId: 'things:get'}
               /v2.1/things/{id}/action:
@@ -226,7 +192,7 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
                     R1: {type: object, x-openstack: {action-name: rebuild, min-ver: '2.8', max-ver: '2.18'}}
                     R2: {type: object, x-openstack: {action-name: rebuild, min-ver: '2.19'}}
                 """)
-        let definition = try read(text)
+        let definition = try readDefinition(text)
         let actions = definition.operations[1].actions
         #expect(actions.map(\.key) == ["os-stop", "rebuild", "os-plain"])
         #expect(actions.map(\.minimum) == [nil, version("2.8"), nil])
@@ -239,7 +205,7 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
     }
 
     @Test func `an overlay says more of its actions, and names further ones`() throws {
-        let text = document(
+        let text = generatedDocument(
             """
                 get: {operationId: 'things:get'}
               /v2.1/things/action:
@@ -254,7 +220,7 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
               - target: $.paths['/v2.1/things/action'].post
                 update: {x-gatehouse: {actions: {stop: {audit: stop, max: none}, start: {audit: start}}}}
             """
-        let actions = try read(text, overlay: overlay).operations[1].actions
+        let actions = try readDefinition(text, overlay: overlay).operations[1].actions
         #expect(actions.map(\.key) == ["stop", "start"] && actions.map(\.auditAction) == ["stop", "start"])
         #expect(actions.map(\.minimum) == [version("2.8"), nil] && actions.map(\.maximum) == [nil, nil])
     }
@@ -272,14 +238,15 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
         ("get: {}\n    x-more: 1", 0, ""),
     ])
     func `lists what it cannot use`(thing: String, count: Int, kind: String) throws {
-        let unused = try read(document("    " + thing)).unused
+        let unused = try readDefinition(generatedDocument("    " + thing)).unused
         #expect(unused.count == count)
         #expect(unused.kinds.first?.message ?? "" == kind)
     }
 
     @Test func `the list is bounded and counted`() throws {
         let rows = (0..<40).map { "{name: n\($0), in: query, schema: {type: integer}}" }
-        let definition = try read(document("    get: {parameters: [\(rows.joined(separator: ",\n      "))]}"))
+        let definition = try readDefinition(
+            generatedDocument("    get: {parameters: [\(rows.joined(separator: ",\n      "))]}"))
         let lines = definition.unused.lines
         #expect(definition.unused.count == 40)
         #expect(lines.count == 6)
@@ -294,105 +261,6 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
         #expect(sum.count == 1_080 && sum.kinds[0].count == 80 && sum.kinds[0].places.count == 5)
     }
 
-    @Test(arguments: [
-        ("get: []", "5:10: GET /things must be a mapping"),
-        ("gett: {}", "5:11: unknown method: gett"),
-        ("[get]", "5:5: /v2.1/things must be a mapping"),
-        ("get: {parameters: {}}", "5:23: parameters must be a list"),
-        ("get: {parameters: [x]}", "5:24: a parameter must be a mapping"),
-        ("get: {parameters: [{in: query}]}", "5:24: a parameter needs a name"),
-        ("get: {parameters: [{name: n, in: body}]}", "5:38: in is query, path or header"),
-        (
-            "get: {parameters: [{$ref: '#/components/parameters/none'}]}",
-            "5:31: no such parameter: #/components/parameters/none"
-        ),
-        ("get: {parameters: [{$ref: [1]}]}", "5:31: no such parameter: "),
-        (
-            "get: {parameters: [{name: n, in: query, schema: {$ref: '#/components/schemas/None'}}]}",
-            "5:60: no such schema: #/components/schemas/None"
-        ),
-        (
-            "get: {parameters: [{name: n, in: query, schema: {$ref: '#/components/schemas/Loop'}}]}",
-            "12:11: a schema that leads to itself, or through more than 16 others"
-        ),
-        (
-            "get: {parameters: [{name: n, in: query, schema: {$ref: '#/components/schemas/Items'}}]}",
-            "13:20: more than 16 schemas inside of each other"
-        ),
-        (
-            "get: {parameters: [{name: n, in: query, schema: {oneOf: [{$ref: '#/components/schemas/Forms'}]}}]}",
-            "14:12: more than 16 schemas inside of each other"
-        ),
-        (
-            "get: {parameters: [{name: n, in: query, schema: {oneOf: [{$ref: '#/components/schemas/Twice'}]}}]}",
-            "15:44: more than 100000 schemas"
-        ),
-        ("get: {parameters: [{name: n, in: query, schema: {oneOf: {}}}]}", "5:61: oneOf must be a list"),
-        ("get: {parameters: [{name: n, in: query, schema: {enum: [[]]}}]}", "5:61: enum holds plain values"),
-        ("get: {parameters: [{name: n, in: query, schema: [1]}]}", "5:53: schema must be a mapping"),
-        (
-            "get: {parameters: [{$ref: '#/components/parameters/limit'}, {$ref: '#/components/parameters/limit'}]}",
-            "5:10: the parameter limit is described twice"
-        ),
-        ("get: {parameters: [{$ref: '#/components/parameters/id'}]}", "5:10: id is not in the path"),
-        ("get: {x-openstack: {min-ver: '2'}}", "5:34: min-ver must be a version such as \"2.90\""),
-        ("get: {x-openstack: {max-ver: []}}", "5:34: max-ver must be a version such as \"2.90\""),
-        ("get: {x-openstack: 2.1}", "5:24: x-openstack must be a mapping"),
-        ("get: {deprecated: maybe}", "5:23: deprecated must be true or false"),
-        ("get: {responses: [200]}", "5:22: responses must be a mapping"),
-        ("get: {responses: {ok: {}}}", "5:27: not a status: ok"),
-        ("get: {tags: things}", "5:17: tags must be a list"),
-        (
-            "post: {requestBody: {content: {a/b: {schema: {$ref: 1}}}}}\n  /v2.1/a/action:\n    post: {requestBody: {content: "
-                + "{a/b: {schema: {oneOf: [{$ref: '#/components/schemas/None'}]}}}}}",
-            "7:66: no such schema: #/components/schemas/None"
-        ),
-        (
-            "get: {}\n  /v2.1/{}/x:\n    get: {}",
-            "6:3: not a path: it begins with a slash, and braces hold whole segments"
-        ),
-        (
-            "get: {}\n  /v2.1/a{b}:\n    get: {}",
-            "6:3: not a path: it begins with a slash, and braces hold whole segments"
-        ),
-        ("get: {}\n  /v2.1/{id}:\n    get: {}", "7:10: the path parameter id is not described"),
-        (
-            "get: {}\n  /v2.1/a//b:\n    get: {}",
-            "6:3: not a path: it begins with a slash, and braces hold whole segments"
-        ),
-        ("get: {}\n  /v2.1/{a}/{b}/{c}/{d}/{e}:\n    get: {}", "6:3: more than 4 parameters in a path"),
-        ("get: {x-gatehouse: {cach: list}}", "5:25: unknown key in x-gatehouse: cach"),
-    ])
-    func `says what is wrong and where`(thing: String, expected: String) {
-        let components = """
-                Loop: {$ref: '#/components/schemas/Loop'}
-                Items: {items: {$ref: '#/components/schemas/Items'}}
-                Forms: {oneOf: [{$ref: '#/components/schemas/Forms'}, {type: string}]}
-                Twice: {oneOf: [\(Array(repeating: "{$ref: '#/components/schemas/Twice'}", count: 4).joined(separator: ", "))]}
-            """
-        let found = mistakes(document("    " + thing, components: components)).split(separator: "\n")
-        #expect(found.contains { $0 == "things.yaml:" + expected }, "\(found)")
-    }
-
-    @Test func `a mistake names the file that it is in`() {
-        let overlay = """
-            overlay: 1.0.0
-            info: {title: T, version: 1.0.0}
-            actions:
-              - target: $.paths.*.get
-                update:
-                  x-gatehouse: {audit: look}
-            """
-        #expect(
-            mistakes(document("    get: {tags: x}"), overlay: overlay) == """
-                things.yaml:5:17: tags must be a list
-                overlay.yaml:6:28: not an audit action: look
-                """)
-        #expect(
-            mistakes(document("    get: {}"), overlay: "overlay: 1.0.0\nactions: [")
-                == "overlay.yaml:3:1: did not find expected node content")
-    }
-
     @Test func `what an overlay does not reach is listed with the overlay's place`() throws {
         let overlay = """
             overlay: 1.0.0
@@ -400,45 +268,7 @@ private func version(_ text: String) -> Microversion { withBytes(text) { Microve
             actions:
               - {target: "$.paths['/v2.1/none'].get", update: {operationId: none.list}}
             """
-        let unused = try read(document("    get: {}"), overlay: overlay).unused
+        let unused = try readDefinition(generatedDocument("    get: {}"), overlay: overlay).unused
         #expect(unused.lines == ["overlay.yaml:4:14: not used: nothing has this target"])
-    }
-
-    @Test func `no cut or change of a document traps`() {
-        let text = Array(
-            document(
-                """
-                    get:
-                      x-openstack: {min-ver: '2.5', max-ver: '2.9'}
-                      parameters: [{$ref: '#/components/parameters/limit'}, {name: n, in: query, schema: {oneOf: [
-                        {type: string, enum: [true, a], x-openstack: {min-ver: '2.3'}}, {$ref: '#/components/schemas/Empty'}]}}]
-                      responses: {'200': {description: D}}
-                  /v2.1/things/{id}/action:
-                    parameters: [{$ref: '#/components/parameters/id'}]
-                    post: {requestBody: {content: {a/b: {schema: {oneOf: [{$ref: '#/components/schemas/Empty'},
-                      {properties: {stop: {}}, x-openstack: {action-name: stop}}]}}}}}
-                """
-            ).utf8)
-        let overlay = """
-            overlay: 1.0.0
-            info: {title: T, version: 1.0.0}
-            actions:
-              - {target: $.paths.*.*, update: {x-gatehouse: {strict: "2.5"}}}
-              - {target: "$..[?@.name=='n']", remove: true}
-            """
-        var random = RandomSource(seed: (4, 3, 2, 1))
-        for round in 0..<2_000 {
-            var changed = text
-            if round % 2 == 0 {
-                changed.removeSubrange(Int(random.next() % UInt64(text.count))...)
-            } else {
-                for _ in 0..<2 {
-                    // With characters of the document itself, so that most are documents still.
-                    changed[Int(random.next() % UInt64(text.count))] =
-                        text[Int(random.next() % UInt64(text.count))]
-                }
-            }
-            _ = mistakes(String(decoding: changed, as: UTF8.self), overlay: round % 3 == 0 ? overlay : nil)
-        }
     }
 }
