@@ -133,7 +133,7 @@ def uwsgi_settings(environment, name, module, count, port):
         "http-socket": f"{LOOPBACK}:{port}", "home": environment, "module": f"{module}:application", "need-app": "true",
         "master": "true", "lazy-apps": "true", "processes": count, "threads": 1, "enable-threads": "true",
         "thunder-lock": "true", "die-on-term": "true", "exit-on-reload": "true", "buffer-size": 65535, "listen": 100,
-        "procname-prefix": f"cloud-{name} ", "disable-logging": "true",
+        "procname-prefix-spaced": f"cloud-{name}", "disable-logging": "true",
         # Without it uWSGI closes after each answer and does not say so.
         "add-header": "Connection: close",
     }
