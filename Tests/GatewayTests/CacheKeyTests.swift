@@ -78,7 +78,8 @@ struct CacheKeyTests {
         exchange.pointee.microversion = MicroversionRequest.read(
             exchange.pointee.head.fields, in: head.bytes, minimum: table.minimum, maximum: table.maximum)
         exchange.pointee.peerIsTrusted = asked.isTrusted
-        exchange.pointee.identity = withBytes(asked.token) { configuration.tokens?.find($0, wallSeconds: 0) }
+        exchange.pointee.adopt(
+            withBytes(asked.token) { configuration.tokens?.find($0, wallSeconds: 0) })
         return withExtendedLifetime((configuration, head)) {
             worker.appendCacheKey(exchange, table[operation]) ? Array(worker.key.readable) : nil
         }

@@ -68,8 +68,8 @@ struct SettingsCommandTests {
     @Test func `check takes environment variables from the process`() throws {
         let missing = try Self.run(["check", "config/examples/all-keys.yaml"])
         #expect(missing.status == 1)
-        #expect(missing.output.contains("the environment variable GATEHOUSE_EXAMPLE_TOKEN is not set"))
-        let token = ["GATEHOUSE_EXAMPLE_TOKEN": "example"]
+        #expect(missing.output.contains("the environment variable KEYSTONE_PASSWORD is not set"))
+        let token = ["KEYSTONE_PASSWORD": "example"]
         #expect(try Self.run(["check", "config/examples/all-keys.yaml"], environment: token).status == 0)
     }
 

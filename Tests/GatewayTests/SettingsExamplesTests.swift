@@ -5,10 +5,27 @@ import Testing
 
 struct SettingsExamplesTests {
     static let examples = SettingsPlaces.root + "/config/examples"
-    static let environment = ["GATEHOUSE_EXAMPLE_TOKEN": "example"]
+    static let environment = [
+        "GATEHOUSE_EXAMPLE_TOKEN": "example", "KEYSTONE_PASSWORD": "example", "KEYSTONE_SECRET": "example",
+    ]
 
-    @Test func `every setting appears in the example of all keys`() throws {
-        let text = try String(contentsOfFile: Self.examples + "/all-keys.yaml", encoding: .utf8)
+    /// All but what excludes each other stands in one.
+    @Test func `every setting appears in an example`() throws {
+        var written: Set<String> = []
+        for name in ["all-keys", "static-tokens", "application-credential"] {
+            let text = try String(contentsOfFile: Self.examples + "/\(name).yaml", encoding: .utf8)
+            written.formUnion(Self.keys(of: text))
+        }
+        for group in SettingsGroup.allCases {
+            for key in group.keys {
+                let path = group == .root ? key : group.rawValue + "." + key
+                #expect(written.contains(path), "\(path) is in no example")
+            }
+        }
+    }
+
+    /// The paths of all keys in a file.
+    private static func keys(of text: String) -> Set<String> {
         var written: Set<String> = []
         var open: [(indent: Int, key: String)] = []
         for line in text.split(separator: "\n") {
@@ -24,12 +41,7 @@ struct SettingsExamplesTests {
             written.insert(path)
             for inner in match.3.matches(of: /[{,]\s*([a-z_]+):/) { written.insert(path + "." + inner.1) }
         }
-        for group in SettingsGroup.allCases {
-            for key in group.keys {
-                let path = group == .root ? key : group.rawValue + "." + key
-                #expect(written.contains(path), "\(path) is in no example")
-            }
-        }
+        return written
     }
 
     @Test func `the example of all keys has the defaults that it claims`() throws {
@@ -45,8 +57,19 @@ struct SettingsExamplesTests {
         let endpoints = settings.apis[0].upstream.endpoints
         #expect(settings.apis[0].upstream == Settings.Upstream(endpoints: endpoints))
         #expect(settings.identity.adminRoles == defaults.identity.adminRoles)
-        #expect(settings.identity.staticTokens[0].userDomain == .defaultDomain)
-        #expect(settings.identity.staticTokens[0].projectDomain == .defaultDomain)
+        let keystone = try #require(settings.identity.keystone)
+        let bare = Settings.Keystone(
+            endpoint: keystone.endpoint, path: keystone.path, publicURL: keystone.publicURL,
+            credential: keystone.credential)
+        #expect(keystone == bare)
+        guard case .password(let login) = keystone.credential else {
+            Issue.record("the example has a password")
+            return
+        }
+        #expect(login.userDomain == "Default" && login.projectDomain == "Default")
+        let tokens = try Self.read(examplesFile: "static-tokens.yaml").identity.staticTokens
+        #expect(tokens[0].userDomain == .defaultDomain)
+        #expect(tokens[0].projectDomain == .defaultDomain)
         #expect(settings.cache == defaults.cache)
         #expect(settings.log == defaults.log)
     }

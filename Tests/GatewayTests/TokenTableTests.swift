@@ -14,7 +14,7 @@ struct TokenTableTests {
 
     private func find(_ table: TokenTable, _ text: String, at seconds: Int64 = 0) -> String? {
         withBytes(text) { table.find($0, wallSeconds: seconds) }
-            .map { String(decoding: $0.takeUnretainedValue().userID, as: UTF8.self) }
+            .map { String(decoding: $0.userID, as: UTF8.self) }
     }
 
     @Test func `a known token gives its own identity and no other text does`() {
@@ -46,7 +46,7 @@ struct TokenTableTests {
         var one = token("one")
         one.roles = ["Operator"]
         let table = TokenTable([one, token("two")], adminRoles: ["operator"])
-        withBytes("one") { #expect(table.find($0, wallSeconds: 0)?.takeUnretainedValue().isAdmin == true) }
-        withBytes("two") { #expect(table.find($0, wallSeconds: 0)?.takeUnretainedValue().isAdmin == false) }
+        withBytes("one") { #expect(table.find($0, wallSeconds: 0)?.isAdmin == true) }
+        withBytes("two") { #expect(table.find($0, wallSeconds: 0)?.isAdmin == false) }
     }
 }

@@ -9,7 +9,10 @@ extension Worker {
     ///   prefix, Accept (unless it is an ordinary one), path, query pairs sorted by name. Parts end in a zero byte, which
     ///   no part can hold: fields and targets with control bytes were refused. The token is never a part.
     func appendCacheKey(_ exchange: ExchangePointer, _ operation: OperationFacts) -> Bool {
-        guard let identity = exchange.pointee.identity, exchange.pointee.head.fields.count(of: .accept) <= 1,
+        // A token without a project may be of the system or of a domain, which its roles do not tell.
+        guard let identity = exchange.pointee.identity,
+            !identity._withUnsafeGuaranteedRef({ $0.projectID.isEmpty }),
+            exchange.pointee.head.fields.count(of: .accept) <= 1,
             exchange.pointee.head.fields.count(of: .xForwardedPrefix) <= 1
         else { return false }
         let bytes = exchange.pointee.headBytes

@@ -34,7 +34,7 @@ extension Worker {
         exchange.pointee.api = leader.pointee.api
         exchange.pointee.route = leader.pointee.route
         exchange.pointee.operation = leader.pointee.operation
-        exchange.pointee.identity = leader.pointee.identity
+        exchange.pointee.adopt(leader.pointee.identity?.takeUnretainedValue())
         exchange.pointee.microversion = leader.pointee.microversion
         exchange.pointee.peerIsTrusted = leader.pointee.peerIsTrusted
         exchange.pointee.client = leader.pointee.client

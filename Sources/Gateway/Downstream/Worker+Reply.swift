@@ -43,11 +43,15 @@ extension Worker {
         connection.pointee.output.appendContentLength(UInt64(faultContent.count))
         if exchange.pointee.versionIsKnown { appendVersionFields(exchange, to: &connection.pointee.output) }
         if status == 401 {
-            // The house itself judges tokens, so it is what the client is sent to; never an address behind it.
             connection.pointee.output.append("WWW-Authenticate: Keystone uri=\"")
-            connection.pointee.output.append(publicScheme(exchange))
-            connection.pointee.output.append("://")
-            connection.pointee.output.append(publicHost(exchange))
+            if let client = configuration(of: exchange).keystone {
+                connection.pointee.output.append(client.shared.publicURL.bytes)
+            } else {
+                // The house itself judges tokens, so it is what the client is sent to; never an address behind it.
+                connection.pointee.output.append(publicScheme(exchange))
+                connection.pointee.output.append("://")
+                connection.pointee.output.append(publicHost(exchange))
+            }
             connection.pointee.output.append("\"\r\n")
         }
         if exchange.pointee.reply.allowIndex >= 0, let table = table(of: exchange) {

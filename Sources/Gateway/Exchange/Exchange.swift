@@ -27,13 +27,14 @@ enum Stage: UInt8 {
 
 /// What resumes an exchange that cannot go on now; a closed list, so that a stuck one can be listed.
 enum Wait: UInt8 {
-    case nothing, head, content, fetch, connection, responseHead, responseContent, room, admin
+    case nothing, head, content, identity, fetch, connection, responseHead, responseContent, room, admin
 
     var name: StaticString {
         switch self {
         case .nothing: "nothing"
         case .head: "head"
         case .content: "content"
+        case .identity: "identity"
         case .fetch: "fetch"
         case .connection: "connection"
         case .responseHead: "response_head"
@@ -91,6 +92,8 @@ struct Exchange: ~Copyable {
     var upstream = Handle.none
     var configuration: Unmanaged<Configuration>?
     var fetch: Fetch?
+    /// A request of our own, which this exchange carries.
+    var call: Call?
 
     // Request.
     var reader = RequestReader()
@@ -111,7 +114,13 @@ struct Exchange: ~Copyable {
     var api = -1
     var route = RouteMatch()
     var operation = -1
-    var identity: Unmanaged<Identity>?
+    /// Held by the exchange, since another loop may forget it meanwhile.
+    private(set) var identity: Unmanaged<Identity>?
+    /// What Keystone said of the token or project that this exchange waited for.
+    var judgement: Judgement?
+    /// The question it waits for; meaningful while it does.
+    var awaited = TokenDigest(words: .init(repeating: 0))
+    var serviceToken = ServiceToken.unknown
     var microversion = MicroversionRequest.absent
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
@@ -132,8 +141,8 @@ struct Exchange: ~Copyable {
     var responseByteCount: UInt64 = 0
     var closesDownstream = false
     var attempts: UInt8 = 0
-    /// Until when it waits for a connection; 0 while it does not.
-    var queueDeadline: UInt64 = 0
+    /// Until when it waits for a connection or for Keystone; 0 while it does not.
+    var waitDeadline: UInt64 = 0
     /// Head and content of an upstream's error answer, while it is collected to be brought into one form.
     var errorHead: Content?
     var errorContent = Buffer()
@@ -152,6 +161,12 @@ struct Exchange: ~Copyable {
     /// Lends the bytes of the head, from its first byte on.
     var headBytes: ByteView { ByteView(start: headBase, count: headBase == nil ? 0 : head.byteCount) }
 
+    /// Takes one reference to whoever asks, and gives the one before back.
+    mutating func adopt(_ identity: Identity?) {
+        self.identity?.release()
+        self.identity = identity.map { .passRetained($0) }
+    }
+
     /// Makes the slot fit for its next exchange; blocks and references are given up.
     mutating func reset() {
         handle = .none
@@ -162,6 +177,7 @@ struct Exchange: ~Copyable {
         upstream = .none
         configuration = nil
         fetch = nil
+        if call != nil { call = nil }
         reader.reset()
         head.reset()
         headBase = nil
@@ -172,7 +188,9 @@ struct Exchange: ~Copyable {
         peerIsTrusted = false
         api = -1
         operation = -1
-        identity = nil
+        adopt(nil)
+        if judgement != nil { judgement = nil }
+        serviceToken = .unknown
         microversion = .absent
         queryFacts = QueryFacts()
         acceptedCoding = .identity
@@ -189,7 +207,7 @@ struct Exchange: ~Copyable {
         responseByteCount = 0
         closesDownstream = false
         attempts = 0
-        queueDeadline = 0
+        waitDeadline = 0
         if errorHead != nil { errorHead = nil }
         if errorContent.hasBlock { errorContent.free() }
         versionIsKnown = false

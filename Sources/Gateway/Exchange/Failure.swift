@@ -6,8 +6,9 @@ internal import Bytes
 enum Failure: UInt8, CaseIterable {
     case none
     case unreadableRequest, headTimeout, contentTimeout, contentTooLarge, tooManyExchanges
-    case unauthorized, routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported
-    case contentMalformed, projectMismatch, parameterInvalid, forbidden
+    case unauthorized, tooManyBadTokens, identityUnavailable
+    case routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported
+    case contentMalformed, projectMismatch, projectUnknown, parameterInvalid, forbidden
     case noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout, responseInvalid
     case responseIncomplete, responseProgressTimeout, onlyIfCached
     case clientGone, writeTimeout, draining, internalError
@@ -21,12 +22,15 @@ enum Failure: UInt8, CaseIterable {
         case .contentTooLarge: "request_too_large"
         case .tooManyExchanges: "connection_limit_reached"
         case .unauthorized: "unauthorized"
+        case .tooManyBadTokens: "too_many_bad_tokens"
+        case .identityUnavailable: "identity_unavailable"
         case .routeUnknown: "route_unknown"
         case .methodNotAllowed: "method_not_allowed"
         case .microversionInvalid: "microversion_invalid"
         case .mediaTypeUnsupported: "media_type_unsupported"
         case .contentMalformed: "content_malformed"
         case .projectMismatch: "project_mismatch"
+        case .projectUnknown: "project_unknown"
         case .parameterInvalid: "parameter_invalid"
         case .forbidden: "http_request_denied"
         case .noEndpoint: "destination_unavailable"
@@ -53,10 +57,11 @@ enum Failure: UInt8, CaseIterable {
         case .headTimeout: (408, "The server timed out waiting for the request head.")
         case .contentTimeout: (408, "The server timed out waiting for the request content.")
         case .contentTooLarge: (413, "Request is too large.")
-        case .tooManyExchanges, .draining, .noEndpoint, .connectFailed:
+        case .tooManyBadTokens: (429, "Too many requests with tokens that are not valid.")
+        case .tooManyExchanges, .draining, .noEndpoint, .connectFailed, .identityUnavailable:
             (503, "The server is currently unavailable. Please try again at a later time.")
         case .unauthorized: (401, "The request you have made requires authentication.")
-        case .routeUnknown: (404, "The resource could not be found.")
+        case .routeUnknown, .projectUnknown: (404, "The resource could not be found.")
         case .methodNotAllowed: (405, "The method is not allowed for this resource.")
         case .connectTimeout: (504, "The compute service could not be reached in time.")
         case .responseHeadTimeout, .responseProgressTimeout:

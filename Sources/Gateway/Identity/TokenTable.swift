@@ -32,7 +32,7 @@ final class TokenTable {
     }
 
     /// The identity of `token`, or nil when it is unknown or expired.
-    func find(_ token: ByteView, wallSeconds: Int64) -> Unmanaged<Identity>? {
+    func find(_ token: ByteView, wallSeconds: Int64) -> Identity? {
         let hashed = hash.hash(token)
         var index = Int(truncatingIfNeeded: hashed) & (slots.count - 1)
         while let known = slots[index].token {
@@ -41,7 +41,7 @@ final class TokenTable {
                 guard slots[index].expiresAt > wallSeconds, let identity = slots[index].identity else {
                     return nil
                 }
-                return .passUnretained(identity)
+                return identity
             }
             index = (index + 1) & (slots.count - 1)
         }

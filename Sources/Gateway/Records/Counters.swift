@@ -16,6 +16,14 @@ struct Counters {
     var fetches: UInt64 = 0
     var staleOnError: UInt64 = 0
     var accessLinesDropped: UInt64 = 0
+    var identityValidations: UInt64 = 0
+    var identityCollapsed: UInt64 = 0
+    var identityHits: UInt64 = 0
+    var identityStale: UInt64 = 0
+    var identityFailures: UInt64 = 0
+    var identityRefusedByBudget: UInt64 = 0
+    var identityCredentialRenewals: UInt64 = 0
+    var identityProjectLookups: UInt64 = 0
     var turns: UInt64 = 0
     var slowRounds: UInt64 = 0
 
@@ -56,6 +64,39 @@ struct Counters {
             (
                 "gatehouse_access_lines_dropped_total", "Access lines dropped by a full buffer.",
                 accessLinesDropped
+            ),
+            (
+                "gatehouse_identity_validations_total", "Tokens that Keystone was asked about.",
+                identityValidations
+            ),
+            (
+                "gatehouse_identity_collapsed_total", "Tokens that waited for an equal question under way.",
+                identityCollapsed
+            ),
+            (
+                "gatehouse_identity_hits_total", "Tokens whose judgement was known, bad ones too.",
+                identityHits
+            ),
+            (
+                "gatehouse_identity_stale_total",
+                "Reads with a token past its time, served while Keystone was in trouble.", identityStale
+            ),
+            (
+                "gatehouse_identity_failures_total", "Questions to Keystone without an answer of use.",
+                identityFailures
+            ),
+            (
+                "gatehouse_identity_refused_by_budget_total",
+                "Unknown tokens refused because their address sent too many bad ones.",
+                identityRefusedByBudget
+            ),
+            (
+                "gatehouse_identity_credential_renewals_total", "Tokens of our own got from Keystone.",
+                identityCredentialRenewals
+            ),
+            (
+                "gatehouse_identity_project_lookups_total", "Projects that Keystone was asked about.",
+                identityProjectLookups
             ),
             ("gatehouse_loop_turns_total", "Turns of the loops.", turns),
             ("gatehouse_loop_slow_rounds_total", "Rounds of a loop of more than 5 ms.", slowRounds),

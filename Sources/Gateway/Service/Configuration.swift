@@ -10,6 +10,8 @@ final class Configuration {
     struct API {
         let table: OperationTable
         let upstream: UpstreamPool
+        /// Tells the upstream who asks, besides the token.
+        let sendsIdentity: Bool
         /// Index of its first operation among those of all APIs, for counters.
         let firstOperation: Int
     }
@@ -17,6 +19,7 @@ final class Configuration {
     let settings: Settings
     let apis: [API]
     let tokens: TokenTable?
+    let keystone: KeystoneClient?
     let limits: HeadLimits
     let trustedProxies: [AddressBlock]
     let headNanoseconds: UInt64
@@ -31,7 +34,8 @@ final class Configuration {
     /// Exchanges that began under it and are not over.
     var exchangeCount = 0
 
-    init(_ settings: Settings, definitions: [Definition]) throws {
+    /// - Parameter keystone: what all workers share of it, where the provider is `keystone`.
+    init(_ settings: Settings, definitions: [Definition], keystone: Keystone? = nil) throws {
         self.settings = settings
         var compiled: [API] = []
         var operationCount = 0
@@ -43,6 +47,7 @@ final class Configuration {
             compiled.append(
                 API(
                     table: table, upstream: UpstreamPool(api.upstream, endpoints: endpoints),
+                    sendsIdentity: api.upstream.sendsIdentity,
                     firstOperation: operationCount))
             operationCount += table.operations.count
         }
@@ -51,8 +56,9 @@ final class Configuration {
         switch settings.identity.provider {
         case .static:
             tokens = TokenTable(settings.identity.staticTokens, adminRoles: settings.identity.adminRoles)
-        case .none: tokens = nil
+        case .keystone, .none: tokens = nil
         }
+        self.keystone = keystone.map { KeystoneClient($0) }
         limits = HeadLimits(
             headByteCount: settings.http.maxHeadByteCount, targetByteCount: settings.http.maxTargetByteCount,
             fieldCount: settings.http.maxFieldCount)
@@ -68,6 +74,11 @@ final class Configuration {
         }
         via = Content(text: settings.http.via)
         viaLine = Content(text: "Via: 1.1 \(settings.http.via)\r\n")
+    }
+
+    /// Everything this worker connects to.
+    var endpoints: [Endpoint] {
+        apis.flatMap { $0.upstream.endpoints } + (keystone?.pool.endpoints ?? [])
     }
 
     /// What reading the settings brought from outside: a definition's text and its endpoints' addresses.

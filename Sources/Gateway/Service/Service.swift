@@ -18,6 +18,7 @@ public final class Service: @unchecked Sendable {
     /// The listeners as the settings name them, with the addresses they got.
     private var bound: [SocketAddress: SocketAddress] = [:]
     private var isDraining = false
+    private var keystone: Keystone?
 
     private init(settings: Settings, file: String) {
         self.settings = settings
@@ -38,6 +39,7 @@ public final class Service: @unchecked Sendable {
         SignalSource.ignore(SIGPIPE)
         let descriptors = DescriptorLimit.raise()
         let definitions = try Self.readDefinitions(settings)
+        keystone = try Self.keystone(settings, replacing: nil)
         if let path = settings.accessLog?.path {
             accessLog = try Self.named("access_log") { try AppendFile(path: path) }
         }
@@ -49,7 +51,8 @@ public final class Service: @unchecked Sendable {
         let perWorker = max(16, min(settings.http.maxConnectionCount, Int(descriptors)) / settings.workers)
         var workers: [Worker] = []
         for index in 0..<settings.workers {
-            let configuration = try Configuration(settings, definitions: definitions)
+            let configuration = try Configuration(
+                settings, definitions: definitions, keystone: keystone)
             let worker = try Worker(
                 index: index, shared: shared, configuration: configuration, maxConnectionCount: perWorker)
             worker.accessLog = accessLog?.makeLineBuffer(queue: worker.loop.queue)
@@ -128,10 +131,14 @@ public final class Service: @unchecked Sendable {
         }
         let fresh: Settings
         let configurations: [Configuration]
+        let keystone: Keystone?
         do {
             fresh = try SettingsReader().read(file: file)
             let definitions = try Self.readDefinitions(fresh)
-            configurations = try shared.workers.map { _ in try Configuration(fresh, definitions: definitions)
+            let found = try Self.keystone(fresh, replacing: self.keystone)
+            keystone = found
+            configurations = try shared.workers.map { _ in
+                try Configuration(fresh, definitions: definitions, keystone: found)
             }
         } catch {
             return log.error("settings not changed: the new ones are wrong", metadata: ["reason": "\(error)"])
@@ -156,6 +163,7 @@ public final class Service: @unchecked Sendable {
             worker.mail { $0.adopt(configuration) }
         }
         settings = fresh
+        self.keystone = keystone
         log.notice("settings read again", metadata: ["file": "\(file)"])
     }
 
@@ -197,6 +205,17 @@ public final class Service: @unchecked Sendable {
             }
             return Configuration.Definition(text: text, addresses: addresses)
         }
+    }
+
+    /// What the workers share of the Keystone that the settings name; the old one where they still name it.
+    private static func keystone(_ settings: Settings, replacing old: Keystone?) throws -> Keystone? {
+        guard let named = settings.identity.keystone else { return nil }
+        let addresses = try self.named(named.endpoint.url) {
+            try Resolver.resolve(host: named.endpoint.address.host, port: named.endpoint.address.port)
+        }
+        let adminRoles = settings.identity.adminRoles
+        if let old, old.serves(named, adminRoles: adminRoles, addresses: addresses) { return old }
+        return Keystone(named, adminRoles: adminRoles, addresses: addresses)
     }
 
     private static func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {

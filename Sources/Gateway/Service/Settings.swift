@@ -104,6 +104,8 @@ extension Settings {
         public var maxIdleConnectionCount = 8
         /// `max_connections`, per endpoint and worker; further exchanges wait for room.
         public var maxConnectionCount = 64
+        /// `identity_fields`: who asks is told in fields besides the token.
+        public var sendsIdentity = false
         public var ejection = Ejection()
 
         public init(endpoints: [Endpoint]) { self.endpoints = endpoints }
@@ -139,12 +141,16 @@ extension Settings {
         public var adminRoles = ["admin"]
         /// `static.tokens`; empty unless the provider is `static`.
         public var staticTokens: [StaticToken] = []
+        /// `keystone`; nil unless the provider is `keystone`.
+        public var keystone: Keystone?
 
         public init() {}
     }
 
     /// The closed list of `identity.provider`.
     public enum IdentityProvider: String, Sendable, CaseIterable {
+        /// Keystone judges, and is asked once per token and time.
+        case keystone
         /// Tokens from the settings.
         case `static`
         /// A token must be there; the upstream judges it.

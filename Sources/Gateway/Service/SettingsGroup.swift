@@ -16,6 +16,10 @@ enum SettingsGroup: String, CaseIterable, Sendable {
     case userDomain = "identity.static.tokens[].user.domain"
     case project = "identity.static.tokens[].project"
     case projectDomain = "identity.static.tokens[].project.domain"
+    case keystone = "identity.keystone"
+    case credential = "identity.keystone.credential"
+    case tokenCache = "identity.keystone.cache"
+    case badTokens = "identity.keystone.bad_tokens"
     case cache = "cache"
     case lists = "cache.lists"
     case accessLog = "access_log"
@@ -41,10 +45,22 @@ enum SettingsGroup: String, CaseIterable, Sendable {
             [
                 "endpoints", "connect_timeout", "response_timeout", "progress_timeout", "keep_alive",
                 "idle_timeout",
-                "max_idle_connections", "max_connections", "ejection",
+                "max_idle_connections", "max_connections", "identity_fields", "ejection",
             ]
         case .ejection: ["failures", "base_time", "max_time"]
-        case .identity: ["provider", "static", "admin_roles"]
+        case .identity: ["provider", "static", "keystone", "admin_roles"]
+        case .keystone:
+            [
+                "url", "public_url", "credential", "cache", "service_token_roles", "project_lookup",
+                "bad_tokens", "connect_timeout", "response_timeout", "max_connections",
+            ]
+        case .credential:
+            [
+                "username", "password", "user_domain", "project", "project_domain",
+                "application_credential_id", "application_credential_secret",
+            ]
+        case .tokenCache: ["max_age", "negative_max_age", "stale_max_age", "max_tokens"]
+        case .badTokens: ["rate", "burst"]
         case .staticIdentity: ["tokens"]
         case .token: ["token", "user", "project", "roles", "expires_at"]
         case .user, .project: ["id", "name", "domain"]
@@ -65,7 +81,6 @@ enum SettingsGroup: String, CaseIterable, Sendable {
                 "audit": "the audit trail is not available in this version",
             ]
         case .listener: ["tls": "TLS is not available in this version"]
-        case .identity: ["keystone": "identity from Keystone is not available in this version"]
         default: [:]
         }
     }

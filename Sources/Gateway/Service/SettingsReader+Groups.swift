@@ -146,6 +146,7 @@ extension SettingsReading {
                 group.node("max_idle_connections")?.mark,
                 "`max_idle_connections` is larger than `max_connections`")
         }
+        upstream.sendsIdentity = group.bool("identity_fields", or: upstream.sendsIdentity)
         let ejection = group.subgroup("ejection", .ejection)
         var values = Settings.Ejection()
         values.failureCount = ejection.count("failures", in: 0...1_000, or: values.failureCount)

@@ -8,9 +8,8 @@ extension SettingsReading {
         let group = SettingsMapping(node, .identity, "identity", self)
         let provider = group.requiredNode("provider").flatMap { node in
             scalar(node, "provider") { text throws(ScalarMistake) in
-                if text == "keystone" { throw ScalarMistake(reason: "is not available in this version") }
                 guard let provider = Settings.IdentityProvider(rawValue: text) else {
-                    throw ScalarMistake(reason: "is none of static, none")
+                    throw ScalarMistake(reason: "is none of keystone, static, none")
                 }
                 return provider
             }
@@ -27,6 +26,14 @@ extension SettingsReading {
             // Its own mistakes are told all the same; tokens that nobody reads are one.
             _ = tokens(group.subgroup("static", .staticIdentity))
             if provider != nil { add(node.mark, "`static` has no use unless `provider` is static") }
+        }
+        if provider == .keystone {
+            if group.requiredNode("keystone") != nil {
+                source.keystone = keystone(group.subgroup("keystone", .keystone))
+            }
+        } else if let node = group.node("keystone") {
+            _ = keystone(group.subgroup("keystone", .keystone))
+            if provider != nil { add(node.mark, "`keystone` has no use unless `provider` is keystone") }
         }
         return source
     }
@@ -77,7 +84,7 @@ extension SettingsReading {
         return Settings.NamedID(id: id, name: group.scalar("name", Self.name) ?? id)
     }
 
-    private func roles(_ group: SettingsMapping, _ key: String) -> [String] {
+    func roles(_ group: SettingsMapping, _ key: String) -> [String] {
         var roles: [String] = []
         for item in group.items(key, limit: 64, isRequired: false) {
             guard let role = scalar(item, key, Self.role) else { continue }
@@ -120,7 +127,7 @@ extension SettingsReading {
         return text
     }
 
-    private static func name(_ text: String) throws(ScalarMistake) -> String {
+    static func name(_ text: String) throws(ScalarMistake) -> String {
         guard (1...255).contains(text.utf8.count),
             text.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
         else { throw ScalarMistake(reason: "is not a name: 1 to 255 bytes without control characters") }

@@ -1,4 +1,5 @@
 internal import Loop
+internal import OpenStack
 
 /// Why a scalar is not what its setting needs; the reason continues the sentence «`key`: …».
 struct ScalarMistake: Error {
@@ -117,28 +118,10 @@ enum SettingsScalars {
 
     /// Seconds since 1970 of `2030-01-31T12:00:00Z`; only whole seconds and UTC, as Keystone writes them.
     static func moment(_ text: String) throws(ScalarMistake) -> Int64 {
-        let mistake = ScalarMistake(reason: "is not a moment in UTC, as 2030-01-31T12:00:00Z")
-        let bytes = Array(text.utf8)
-        let shape = Array("dddd-dd-ddTdd:dd:ddZ".utf8)
-        guard bytes.count == shape.count else { throw mistake }
-        for (byte, wanted) in zip(bytes, shape) {
-            let isDigit = byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
-            guard wanted == UInt8(ascii: "d") ? isDigit : byte == wanted else { throw mistake }
+        guard text.utf8.count == 20, let seconds = UTCTime.seconds(text.utf8) else {
+            throw ScalarMistake(reason: "is not a moment in UTC, as 2030-01-31T12:00:00Z")
         }
-        func number(_ range: Range<Int>) -> Int { bytes[range].reduce(0) { $0 * 10 + Int($1 - 48) } }
-        let (year, month, day) = (number(0..<4), number(5..<7), number(8..<10))
-        let (hour, minute, second) = (number(11..<13), number(14..<16), number(17..<19))
-        let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-        let dayCounts = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-        guard year >= 1970, 1...12 ~= month, 1...dayCounts[month - 1] ~= day, hour < 24, minute < 60,
-            second < 60
-        else { throw mistake }
-        let years = year - 1
-        // Days before the year, counted from 1970-01-01 (719,162 days after 0001-01-01).
-        let days =
-            years * 365 + years / 4 - years / 100 + years / 400 - 719_162
-            + dayCounts[..<(month - 1)].reduce(0, +) + day - 1
-        return Int64(days * 86_400 + hour * 3_600 + minute * 60 + second)
+        return seconds
     }
 
     /// `host:port` or `[IPv6]:port`.

@@ -5,11 +5,9 @@ extension Worker {
     /// Takes the settings of a reload; connections and exchanges under the old ones finish under them.
     func adopt(_ fresh: Configuration) {
         retired.append(configuration)
-        for api in configuration.apis {
-            for endpoint in api.upstream.endpoints {
-                for handle in endpoint.idle {
-                    if let connection = upstreams.find(handle) { closeUpstream(connection) }
-                }
+        for endpoint in configuration.endpoints {
+            for handle in endpoint.idle {
+                if let connection = upstreams.find(handle) { closeUpstream(connection) }
             }
         }
         if fresh.operationCount != configuration.operationCount {
@@ -26,7 +24,10 @@ extension Worker {
                 inUse.insert(ObjectIdentifier(connection.pointee.configuration.takeUnretainedValue()))
             }
         }
-        retired.removeAll { $0.exchangeCount == 0 && !inUse.contains(ObjectIdentifier($0)) }
+        retired.removeAll {
+            $0.exchangeCount == 0 && !inUse.contains(ObjectIdentifier($0))
+                && $0.keystone?.waiting.isEmpty != false
+        }
     }
 
     /// Listens on an address; the descriptor is this worker's from now on.

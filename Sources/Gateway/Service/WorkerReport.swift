@@ -67,15 +67,13 @@ extension Worker {
 
     func report(_ kind: AdminReport) -> WorkerReport {
         var endpoints: [WorkerReport.EndpointState] = []
-        for api in configuration.apis {
-            for endpoint in api.upstream.endpoints {
-                endpoints.append(
-                    WorkerReport.EndpointState(
-                        url: endpoint.url.bytes.string, isEjected: endpoint.isEjected(now),
-                        busyCount: endpoint.busyCount,
-                        idleCount: endpoint.idle.count, connectsCount: endpoint.connectsCount,
-                        failuresCount: endpoint.failuresCount, ejectionsCount: endpoint.ejectionsCount))
-            }
+        for endpoint in configuration.endpoints {
+            endpoints.append(
+                WorkerReport.EndpointState(
+                    url: endpoint.url.bytes.string, isEjected: endpoint.isEjected(now),
+                    busyCount: endpoint.busyCount,
+                    idleCount: endpoint.idle.count, connectsCount: endpoint.connectsCount,
+                    failuresCount: endpoint.failuresCount, ejectionsCount: endpoint.ejectionsCount))
         }
         return WorkerReport(
             counters: [counters], exchangeCounters: exchangeCounters,

@@ -2,24 +2,73 @@ internal import Bytes
 internal import HTTP
 internal import OpenStack
 
+/// What the service token beside the user's is worth.
+enum ServiceToken: UInt8 {
+    case unknown
+    /// Valid, and nothing more.
+    case valid
+    /// Of a service: the user's token may be over.
+    case ofService
+}
+
 extension Worker {
     /// Authenticate: the token's identity, or 401 in the one form that tells nothing of why.
     ///
-    /// Version discovery is without a token (facts §3.2); two tokens are none.
+    /// Version discovery is without a token (facts §3.2); two tokens are none. A service token that is bad spoils the
+    /// request, as keystonemiddleware has it.
     func authenticate(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.route.isDiscovery { return .next }
-        let fields = exchange.pointee.head.fields.count(of: .xAuthToken)
-        guard fields == 1, let range = exchange.pointee.head.fields.find(.xAuthToken) else {
-            return fail(exchange, .unauthorized)
+        guard let token = onlyToken(.xAuthToken, exchange) else { return fail(exchange, .unauthorized) }
+        let house = configuration(of: exchange)
+        if let tokens = house.tokens {
+            guard let identity = tokens.find(token, wallSeconds: wallSeconds) else {
+                return fail(exchange, .unauthorized)
+            }
+            exchange.pointee.adopt(identity)
+            return .next
         }
-        let token = exchange.pointee.headBytes.view(range)
-        guard token.count > 0, token.count <= 8_192 else { return fail(exchange, .unauthorized) }
         // Without a provider the upstream judges the token; nothing here may then depend on who asks.
-        guard let tokens = configuration(of: exchange).tokens else { return .next }
-        guard let identity = tokens.find(token, wallSeconds: wallSeconds) else {
-            return fail(exchange, .unauthorized)
+        guard let client = house.keystone else { return .next }
+        if exchange.pointee.serviceToken == .unknown,
+            exchange.pointee.head.fields.count(of: .xServiceToken) > 0
+        {
+            guard let service = onlyToken(.xServiceToken, exchange) else {
+                return fail(exchange, .unauthorized)
+            }
+            switch judge(service, allowsExpired: false, exchange, client) {
+            case .identity(let identity):
+                let isOfService = identity.roles.contains { client.shared.settings.serviceRoles.contains($0) }
+                exchange.pointee.serviceToken = isOfService ? .ofService : .valid
+            case .verdict(let verdict): return verdict
+            }
         }
-        exchange.pointee.identity = identity
-        return .next
+        let allowsExpired = exchange.pointee.serviceToken == .ofService
+        switch judge(token, allowsExpired: allowsExpired, exchange, client) {
+        case .identity(let identity):
+            guard mayUse(identity, exchange) else { return fail(exchange, .unauthorized) }
+            exchange.pointee.adopt(identity)
+            return .next
+        case .verdict(let verdict): return verdict
+        }
+    }
+
+    /// The one value of a token's field, at most 8 KiB.
+    private func onlyToken(_ name: FieldName, _ exchange: ExchangePointer) -> ByteView? {
+        guard exchange.pointee.head.fields.count(of: name) == 1,
+            let range = exchange.pointee.head.fields.find(name)
+        else { return nil }
+        let token = exchange.pointee.headBytes.view(range)
+        return token.count > 0 && token.count <= 8_192 ? token : nil
+    }
+
+    /// Application credentials may be bound to some requests; with a service token it is no user who asks.
+    ///
+    /// - Source: keystonemiddleware, `validate_allowed_request`; the service type is the one this proxy stands for.
+    private func mayUse(_ identity: Identity, _ exchange: ExchangePointer) -> Bool {
+        guard let rules = identity.accessRules, exchange.pointee.serviceToken == .unknown else { return true }
+        let bytes = exchange.pointee.headBytes
+        let method = bytes.view(exchange.pointee.head.methodName)
+        let path = bytes.view(exchange.pointee.head.target.path)
+        return rules.contains { $0.allows(service: "compute", method: method, path: path) }
     }
 }

@@ -10,7 +10,7 @@ extension Worker {
     /// nobody could tell whether it was carried out (RFC 9110 §9.2.2).
     func forward(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.failure != .none { return fail(exchange, exchange.pointee.failure) }
-        let pool = configuration(of: exchange).apis[exchange.pointee.api].upstream
+        let pool = pool(of: exchange)
         let failed = exchange.pointee.attempts > 0 ? exchange.pointee.endpoint?.takeUnretainedValue() : nil
         guard let endpoint = pool.choose(&random, now: now, avoiding: failed) else {
             return fail(exchange, .noEndpoint, retryAfterSeconds: pool.retryAfterSeconds(now))
@@ -48,7 +48,11 @@ extension Worker {
         exchange.pointee.endpoint = .passUnretained(endpoint)
         connection.pointee.prepare(for: exchange.pointee.handle)
         blocks.attach(to: &connection.pointee.output)
-        appendUpstreamHead(exchange, to: &connection.pointee.output, keepsAlive: pool.keepsAlive)
+        if let call = exchange.pointee.call {
+            connection.pointee.output.append(call.request.bytes)
+        } else {
+            appendUpstreamHead(exchange, to: &connection.pointee.output, keepsAlive: pool.keepsAlive)
+        }
         if connection.pointee.output.hasOverflowed {
             abandonUpstream(exchange)
             exchange.pointee.failure = .unreadableRequest
@@ -67,33 +71,38 @@ extension Worker {
     }
 
     private func queue(_ exchange: ExchangePointer, _ pool: UpstreamPool) -> Verdict {
-        if exchange.pointee.queueDeadline == 0 {
+        if exchange.pointee.waitDeadline == 0 {
             if pool.queue.count >= UpstreamPool.maxQueueCount {
                 pool.queue.removeAll { exchanges.find($0) == nil }
             }
             guard pool.queue.count < UpstreamPool.maxQueueCount else {
                 return fail(exchange, .noEndpoint, retryAfterSeconds: 1)
             }
-            exchange.pointee.queueDeadline = now + pool.connectNanoseconds
-            exchangeTimers.set(exchange.pointee.handle.index, deadline: exchange.pointee.queueDeadline)
-        } else if now >= exchange.pointee.queueDeadline {
+            exchange.pointee.waitDeadline = now + pool.connectNanoseconds
+            exchangeTimers.set(exchange.pointee.handle.index, deadline: exchange.pointee.waitDeadline)
+        } else if now >= exchange.pointee.waitDeadline {
             return fail(exchange, .noEndpoint, retryAfterSeconds: 1)
         }
         pool.queue.append(exchange.pointee.handle)
         return .wait(.connection)
     }
 
-    /// An exchange waited long enough for a connection; it finds that out when it runs.
+    /// Whose connections it uses.
+    private func pool(of exchange: ExchangePointer) -> UpstreamPool {
+        exchange.pointee.call?.pool ?? configuration(of: exchange).apis[exchange.pointee.api].upstream
+    }
+
+    /// An exchange waited long enough; it finds that out when it runs.
     func exchangeExpired(_ index: UInt32) {
-        guard let exchange = exchanges.find(index: index), exchange.pointee.wait == .connection,
-            exchange.pointee.stage == .forward, exchange.pointee.queueDeadline != 0
+        guard let exchange = exchanges.find(index: index), exchange.pointee.waitDeadline != 0,
+            exchange.pointee.wait == .connection && exchange.pointee.stage == .forward
+                || exchange.pointee.wait == .identity
         else { return }
-        guard exchange.pointee.queueDeadline <= now else {
-            return exchangeTimers.set(index, deadline: exchange.pointee.queueDeadline)
+        guard exchange.pointee.waitDeadline <= now else {
+            return exchangeTimers.set(index, deadline: exchange.pointee.waitDeadline)
         }
-        let pool = configuration(of: exchange).apis[exchange.pointee.api].upstream
         let handle = exchange.pointee.handle
-        pool.queue.removeAll { $0 == handle }
+        if exchange.pointee.wait == .connection { pool(of: exchange).queue.removeAll { $0 == handle } }
         resume(handle)
     }
 

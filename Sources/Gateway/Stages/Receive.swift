@@ -17,6 +17,7 @@ extension Worker {
         if !connection.pointee.headRead, let verdict = readResponseHead(exchange, connection) {
             return verdict
         }
+        if let call = exchange.pointee.call { return receiveCall(exchange, call, connection) }
         if exchange.pointee.fetch != nil { return receiveFetch(exchange, connection) }
         if exchange.pointee.errorHead != nil { return collectError(exchange, connection) }
         if exchange.pointee.status >= 400, exchange.pointee.head.method != .head {
@@ -59,6 +60,7 @@ extension Worker {
                 connection.pointee.content = ContentReader(connection.pointee.head.framing)
                 exchange.pointee.status = status
                 exchange.pointee.responseHeadAt = now
+                if status == 401 { forgetToken(exchange) }
                 writeWasForwarded(exchange)
                 let pool = connection.pointee.pool.takeUnretainedValue()
                 let endpoint = connection.pointee.endpoint.takeUnretainedValue()
@@ -89,6 +91,10 @@ extension Worker {
             return .finish
         }
         let failure = exchange.pointee.failure
+        if let call = exchange.pointee.call {
+            call.end(self, status: 0, failure)
+            return .finish
+        }
         return fail(exchange, failure, retryAfterSeconds: failure.answer?.status == 503 ? 1 : 0)
     }
 

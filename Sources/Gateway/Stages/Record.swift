@@ -6,6 +6,13 @@ internal import OpenStack
 extension Worker {
     /// Record: the last stage of every exchange, also of one whose client left: counters, access line, release.
     func record(_ exchange: ExchangePointer) {
+        if let call = exchange.pointee.call {
+            call.end(
+                self, status: 0,
+                exchange.pointee.failure == .none ? .upstreamClosed : exchange.pointee.failure)
+            abandonUpstream(exchange)
+            return releaseExchange(exchange)
+        }
         if exchange.pointee.fetch != nil {
             finishFetch(
                 exchange,

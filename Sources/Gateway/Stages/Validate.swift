@@ -97,7 +97,11 @@ extension Worker {
             identity.withProjectID { scratch.readable.equals($0) }
         }
         guard !isOwn else { return nil }
+        let found = lookUpProject(scratch.readable, exchange)
+        if let verdict = found.wait { return verdict }
         exchange.pointee.failure = .projectMismatch
+        // The document tells a project that does not exist from one that is another's; Nova does not.
+        if found.exists == false { return fail(exchange, .projectUnknown) }
         message.removeAll()
         identity._withUnsafeGuaranteedRef { identity in
             identity.withProjectID {

@@ -61,6 +61,7 @@ extension Worker {
             output.appendField(bytes.view(line.name), bytes.view(line.value))
         }
         appendForwardedFor(exchange, to: &output)
+        if sendsIdentity(exchange) { appendIdentityFields(exchange, to: &output) }
         if !hasGlobalID {
             output.append("X-OpenStack-Request-ID: ")
             exchange.pointee.requestID.append(to: &output)

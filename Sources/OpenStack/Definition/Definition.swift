@@ -153,8 +153,8 @@ public struct Operation: Sendable {
     public var isWrite: Bool { !method.isSafe }
 }
 
-/// What a definition file says, checked but not yet compiled.
-struct Definition {
+/// What a definition file says, its overlay laid over it, checked but not yet compiled.
+public struct Definition: Sendable {
     var title = ""
     var maximum = Microversion.base
     var roots: [(path: String, version: APIVersion)] = []
@@ -162,10 +162,36 @@ struct Definition {
     var mediaTypes: [String] = []
     var limitClasses: [(name: String, rate: String)] = []
     var operations: [Operation] = []
+    /// What the files say that has no effect.
+    public internal(set) var unused = UnusedParts()
+
+    init() {}
+
+    /// Reads a definition and, when there is one, the overlay to lay over it.
+    ///
+    /// - Limits: 16 MiB and a nesting of 1,000 each; the deepest documents need a stack of some megabytes.
+    /// - Errors: every mistake of the files, each with file, line and column.
+    public static func read(
+        _ definition: DefinitionText, overlay: DefinitionText? = nil
+    ) throws(DefinitionMistakes) -> Definition {
+        try DefinitionReader.read(definition, overlay: overlay)
+    }
+}
+
+/// The text of a definition or of an overlay.
+public struct DefinitionText: Sendable {
+    public var text: String
+    /// The name for its mistakes.
+    public var file: String
+
+    public init(text: String, file: String) {
+        self.text = text
+        self.file = file
+    }
 }
 
 /// One thing wrong in a definition file.
-public struct DefinitionMistake: Equatable, Sendable, CustomStringConvertible {
+public struct DefinitionMistake: Hashable, Sendable, CustomStringConvertible {
     public var file: String
     /// Both count from 1.
     public var line: Int

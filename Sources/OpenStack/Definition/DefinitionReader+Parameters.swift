@@ -1,5 +1,4 @@
 internal import HTTP
-internal import Yams
 
 extension DefinitionReader {
     /// Reads `x-gatehouse` of an operation.
@@ -132,11 +131,11 @@ extension DefinitionReader {
     }
 
     private mutating func readParameter(_ node: Node) -> Parameter? {
-        if let reference = node.mapping?.first(where: { $0.key.string == "$ref" })?.value {
+        if let reference = node["$ref"] {
             let prefix = "#/components/parameters/"
             guard let target = reference.string, target.hasPrefix(prefix),
                 let shared = sharedParameters[String(target.dropFirst(prefix.count))],
-                shared.mapping?["$ref"] == nil
+                shared["$ref"] == nil
             else {
                 add("no such parameter: \(reference.string ?? "")", at: reference)
                 return nil

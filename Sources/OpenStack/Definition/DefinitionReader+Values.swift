@@ -1,18 +1,26 @@
-internal import Yams
-
 extension DefinitionReader {
-    mutating func add(_ message: String, line: Int, column: Int) {
-        mistakes.append(DefinitionMistake(file: file, line: line, column: column, message: message))
+    mutating func add(_ message: String, at place: Node.Place) {
+        // This bound only keeps a hostile file from filling memory.
+        guard mistakes.count < 1_000 else { return }
+        mistakes.append(
+            DefinitionMistake(
+                file: files[Int(place.file)], line: Int(place.line), column: Int(place.column),
+                message: message))
     }
 
-    mutating func add(_ message: String, at node: Node) {
-        let mark = node.mark
-        add(message, line: mark?.line ?? 1, column: mark?.column ?? 1)
+    mutating func add(_ message: String, at node: Node) { add(message, at: node.place) }
+
+    /// Lists something that has no effect; a part that many refer to, once.
+    mutating func note(_ message: String, at place: Node.Place) {
+        let text = "\(files[Int(place.file)]):\(place.line):\(place.column)"
+        if noted.insert("\(text) \(message)").inserted { definition.unused.add(message, at: text) }
     }
+
+    mutating func note(_ message: String, at node: Node) { note(message, at: node.place) }
 
     /// The node of a key itself, for its place.
     func keyNode(_ key: String, of node: Node) -> Node {
-        node.mapping?.first { $0.key.scalar?.string == key }?.key ?? node
+        node.index(of: key).flatMap { node.mapping?[$0].key } ?? node
     }
 
     /// The members of a mapping in their order.
@@ -21,7 +29,7 @@ extension DefinitionReader {
             add("\(what) must be a mapping", at: node)
             return []
         }
-        return mapping.compactMap { key, value in key.scalar.map { ($0.string, value) } }
+        return mapping.map { ($0.key.string ?? "", $0.value) }
     }
 
     mutating func list(_ node: Node, _ what: String) -> [Node] {
@@ -29,7 +37,7 @@ extension DefinitionReader {
             add("\(what) must be a list", at: node)
             return []
         }
-        return Array(sequence)
+        return sequence
     }
 
     mutating func string(_ node: Node, _ what: String) -> String? {

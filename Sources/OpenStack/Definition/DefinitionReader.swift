@@ -1,49 +1,73 @@
 internal import HTTP
-internal import Yams
 
-/// Reads a definition file: OpenAPI 3.1 with `x-gatehouse`, every mistake with its place.
+/// Reads a definition: OpenAPI 3.1 with `x-gatehouse` or as OpenStack generates it, every mistake with its place.
 ///
-/// - Shape: keys of OpenAPI that say nothing to Gatehouse are skipped; unknown keys of `x-gatehouse` are mistakes.
+/// - Shape: keys of OpenAPI that say nothing to Gatehouse are skipped; unknown keys of `x-gatehouse` are mistakes. A
+///   document without `x-gatehouse` at its root is a generated one: `DefinitionReader+Generated.swift`.
 struct DefinitionReader {
-    let file: String
+    /// The definition's file and its overlay's, as places name them.
+    let files: [String]
     var mistakes: [DefinitionMistake] = []
     var definition = Definition()
+    var isGenerated = false
     // Defaults of the document level.
     var maxContent = 114_688
     var content = ContentMode.collected
     var defaultInvalidStatus = 400
     var sharedParameters: [String: Node] = [:]
+    var sharedSchemas: [String: Node] = [:]
     var seenIDs: Set<String> = []
     var seenPaths: Set<String> = []
+    var noted: Set<String> = []
 
-    /// Reads all of `text`; throws every mistake there is, or the one that ends reading.
-    static func read(text: String, file: String) throws(DefinitionMistakes) -> Definition {
-        var reader = DefinitionReader(file: file)
-        if let root = reader.compose(text) { reader.readDocument(root) }
-        guard reader.mistakes.isEmpty else { throw DefinitionMistakes(mistakes: reader.mistakes) }
+    /// Reads all of a definition; throws every mistake there is, or the one that ends reading.
+    ///
+    /// - Limits: those of `NodeText` for each file, and 1,000 mistakes.
+    static func read(
+        _ definition: DefinitionText, overlay: DefinitionText? = nil
+    ) throws(DefinitionMistakes) -> Definition {
+        var reader = DefinitionReader(files: [definition.file] + (overlay.map { [$0.file] } ?? []))
+        if var root = reader.parse(definition.text, file: 0) {
+            reader.isGenerated = root["x-gatehouse"] == nil
+            if let overlay { reader.apply(overlay.text, to: &root) }
+            // What an overlay was to bring would only be missing.
+            if reader.mistakes.isEmpty { reader.readDocument(root) }
+        }
+        guard reader.mistakes.isEmpty else { throw reader.takeMistakes() }
         return reader.definition
     }
 
-    private mutating func compose(_ text: String) -> Node? {
-        do {
-            if let root = try Yams.compose(yaml: text) { return root }
-            add("the file is empty", line: 1, column: 1)
-        } catch let error as YamlError {
-            switch error {
-            case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-                .composer(_, let problem, let mark, _):
-                add(problem, line: mark.line, column: mark.column)
-            case .duplicatedKeysInMapping(let keys, let context):
-                add(
-                    "the same key twice: \(keys.joined(separator: ", "))", line: context.mark.line,
-                    column: context.mark.column)
-            case .reader(let problem, _, _, _): add(problem, line: 1, column: 1)
-            default: add("not readable as YAML", line: 1, column: 1)
-            }
+    /// The mistakes in the files' order; one in a part that many refer to is told once.
+    private func takeMistakes() -> DefinitionMistakes {
+        var seen: Set<DefinitionMistake> = []
+        let unique = mistakes.filter { seen.insert($0).inserted }
+        return DefinitionMistakes(
+            mistakes: unique.sorted {
+                let (left, right) = (files.firstIndex(of: $0.file) ?? 0, files.firstIndex(of: $1.file) ?? 0)
+                return (left, $0.line, $0.column) < (right, $1.line, $1.column)
+            })
+    }
+
+    private init(files: [String]) { self.files = files }
+
+    private mutating func parse(_ text: String, file: UInt8) -> Node? {
+        do throws(NodeTextFailure) {
+            return try NodeText.read(text, file: file)
         } catch {
-            add("not readable as YAML", line: 1, column: 1)
+            add(error.message, at: error.place)
+            return nil
         }
-        return nil
+    }
+
+    private mutating func apply(_ text: String, to root: inout Node) {
+        guard let document = parse(text, file: 1) else { return }
+        var reader = OverlayReader()
+        reader.read(document)
+        for mistake in reader.mistakes { add(mistake.message, at: mistake.place) }
+        guard reader.mistakes.isEmpty else { return }
+        let outcome = reader.overlay.apply(to: &root)
+        for mistake in outcome.mistakes { add(mistake.message, at: mistake.place) }
+        for action in outcome.idle { note(action.message, at: action.place) }
     }
 
     mutating func readDocument(_ root: Node) {

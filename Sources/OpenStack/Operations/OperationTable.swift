@@ -42,7 +42,15 @@ public final class OperationTable: @unchecked Sendable {
     ///
     /// - Errors: every mistake of the file, each with file, line and column.
     public static func load(text: String, file: String) throws(DefinitionMistakes) -> OperationTable {
-        let definition = try DefinitionReader.read(text: text, file: file)
+        try compile(Definition.read(DefinitionText(text: text, file: file)), file: file)
+    }
+
+    /// Compiles a definition that was read.
+    ///
+    /// - Errors: what only the whole of it shows, at the first line of `file`.
+    public static func compile(
+        _ definition: Definition, file: String
+    ) throws(DefinitionMistakes) -> OperationTable {
         var builder = TableBuilder(definition)
         builder.build()
         if !builder.problems.isEmpty {

@@ -35,7 +35,7 @@ public enum JSONScanner {
     }
 
     /// Finds the value of a member of the object in `bytes`, which must have passed `scan`; the last of equal keys.
-    static func member(_ name: StaticString, of bytes: ByteView) -> ByteRange? {
+    public static func member(_ name: StaticString, of bytes: ByteView) -> ByteRange? {
         var cursor = JSONCursor(bytes)
         cursor.skipSpace()
         guard cursor.take(0x7B) else { return nil }

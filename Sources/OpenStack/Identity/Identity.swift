@@ -16,15 +16,19 @@ public final class Identity: Sendable {
     public let isAdmin: Bool
     /// The roles in order, once each, joined by commas: what a role class is in a cache key.
     public let rolesKey: [UInt8]
+    /// The roles as they came, joined by commas.
+    public let rolesText: [UInt8]
     /// Seconds since 1970 at which the token ends; nil for a token without an end.
     public let expiresAt: Int64?
+    /// What the application credential behind the token may be used for; nil when that is not restricted.
+    public let accessRules: [AccessRule]?
 
     /// Makes an identity; `adminRoles` are the roles that make an administrator, `admin` by Nova's default policy.
     public init(
         userID: String, userName: String = "", userDomainID: String = "", userDomainName: String = "",
         projectID: String = "", projectName: String = "", projectDomainID: String = "",
         projectDomainName: String = "", roles: [String], adminRoles: [String] = ["admin"],
-        expiresAt: Int64? = nil
+        expiresAt: Int64? = nil, accessRules: [AccessRule]? = nil
     ) {
         self.userID = Array(userID.utf8)
         self.userName = Array(userName.utf8)
@@ -35,11 +39,13 @@ public final class Identity: Sendable {
         self.projectDomainID = Array(projectDomainID.utf8)
         self.projectDomainName = Array(projectDomainName.utf8)
         self.roles = roles
+        rolesText = Array(roles.joined(separator: ",").utf8)
         // oslo.policy compares role names in lower case.
         let lowered = Set(roles.map { $0.lowercased() })
         isAdmin = adminRoles.contains { lowered.contains($0.lowercased()) }
         rolesKey = Array(lowered.sorted().joined(separator: ",").utf8)
         self.expiresAt = expiresAt
+        self.accessRules = accessRules
     }
 
     /// Tells whether the token has ended at `now`, in seconds since 1970.
