@@ -130,7 +130,8 @@ class Configuration:
             "wsgi": {"api_paste_config": self.place.configuration / "nova" / "api-paste.ini"},
             "api_database": {"connection": self.place.database("nova_api"), "max_pool_size": 10},
             "database": {"connection": self.place.database("nova_cell1"), "max_pool_size": 10},
-            "keystone_authtoken": {**self.tokens("nova"), **service},
+            # The service type lets application credentials in that are bound to access rules.
+            "keystone_authtoken": {**self.tokens("nova"), **service, "service_type": "compute"},
             "service_user": {**self.login("nova"), "send_service_user_token": "true"},
             "cache": self.cache,
             "glance": {"endpoint_override": self.place.url("glance"), "num_retries": 0},

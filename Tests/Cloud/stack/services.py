@@ -117,7 +117,7 @@ class Services:
         """Starts a service under uWSGI, as devstack does; another `process` of it can run on another port."""
         module, count = WEB[name]
         process = process or name
-        path = self.place.configuration / "uwsgi" / f"{process}.ini"
+        path = self.place.folder("uwsgi") / f"{process}.ini"
         settings = uwsgi_settings(self.place.programs.parent, process, module, count, port or self.place.ports[name])
         write(path, {"uwsgi": settings})
         self.processes.spawn(process, [self.place.programs / "uwsgi", "--ini", path])
