@@ -120,7 +120,8 @@ struct Exchange: ~Copyable {
     var judgement: Judgement?
     /// The question it waits for; meaningful while it does.
     var awaited = TokenDigest(words: .init(repeating: 0))
-    var serviceToken = ServiceToken.unknown
+    /// A service's own token came beside the user's.
+    var isVouchedFor = false
     var microversion = MicroversionRequest.absent
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
@@ -190,7 +191,7 @@ struct Exchange: ~Copyable {
         operation = -1
         adopt(nil)
         if judgement != nil { judgement = nil }
-        serviceToken = .unknown
+        isVouchedFor = false
         microversion = .absent
         queryFacts = QueryFacts()
         acceptedCoding = .identity

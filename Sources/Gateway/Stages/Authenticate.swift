@@ -2,20 +2,11 @@ internal import Bytes
 internal import HTTP
 internal import OpenStack
 
-/// What the service token beside the user's is worth.
-enum ServiceToken: UInt8 {
-    case unknown
-    /// Valid, and nothing more.
-    case valid
-    /// Of a service: the user's token may be over.
-    case ofService
-}
-
 extension Worker {
     /// Authenticate: the token's identity, or 401 in the one form that tells nothing of why.
     ///
-    /// Version discovery is without a token (facts §3.2); two tokens are none. A service token that is bad spoils the
-    /// request, as keystonemiddleware has it.
+    /// Version discovery is without a token (facts §3.2); two tokens are none. A service's token beside it lets the user's
+    /// be over; one that is bad, or no service's, spoils the request, as keystonemiddleware has it.
     func authenticate(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.route.isDiscovery { return .next }
         guard let token = onlyToken(.xAuthToken, exchange) else { return fail(exchange, .unauthorized) }
@@ -29,27 +20,31 @@ extension Worker {
         }
         // Without a provider the upstream judges the token; nothing here may then depend on who asks.
         guard let client = house.keystone else { return .next }
-        if exchange.pointee.serviceToken == .unknown,
-            exchange.pointee.head.fields.count(of: .xServiceToken) > 0
-        {
+        if !exchange.pointee.isVouchedFor, hasServiceToken(exchange) {
             guard let service = onlyToken(.xServiceToken, exchange) else {
                 return fail(exchange, .unauthorized)
             }
             switch judge(service, allowsExpired: false, exchange, client) {
             case .identity(let identity):
-                let isOfService = identity.roles.contains { client.shared.settings.serviceRoles.contains($0) }
-                exchange.pointee.serviceToken = isOfService ? .ofService : .valid
+                guard identity.roles.contains(where: { client.shared.settings.serviceRoles.contains($0) })
+                else { return fail(exchange, .unauthorized) }
+                exchange.pointee.isVouchedFor = true
             case .verdict(let verdict): return verdict
             }
         }
-        let allowsExpired = exchange.pointee.serviceToken == .ofService
-        switch judge(token, allowsExpired: allowsExpired, exchange, client) {
+        switch judge(token, allowsExpired: exchange.pointee.isVouchedFor, exchange, client) {
         case .identity(let identity):
             guard mayUse(identity, exchange) else { return fail(exchange, .unauthorized) }
             exchange.pointee.adopt(identity)
             return .next
         case .verdict(let verdict): return verdict
         }
+    }
+
+    /// An empty field is none (keystonemiddleware asks whether the value is true).
+    private func hasServiceToken(_ exchange: ExchangePointer) -> Bool {
+        let count = exchange.pointee.head.fields.count(of: .xServiceToken)
+        return count > 1 || exchange.pointee.head.fields.find(.xServiceToken).map { $0.count > 0 } ?? false
     }
 
     /// The one value of a token's field, at most 8 KiB.
@@ -65,7 +60,7 @@ extension Worker {
     ///
     /// - Source: keystonemiddleware, `validate_allowed_request`; the service type is the one this proxy stands for.
     private func mayUse(_ identity: Identity, _ exchange: ExchangePointer) -> Bool {
-        guard let rules = identity.accessRules, exchange.pointee.serviceToken == .unknown else { return true }
+        guard let rules = identity.accessRules, !exchange.pointee.isVouchedFor else { return true }
         let bytes = exchange.pointee.headBytes
         let method = bytes.view(exchange.pointee.head.methodName)
         let path = bytes.view(exchange.pointee.head.target.path)
