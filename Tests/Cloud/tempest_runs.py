@@ -76,7 +76,11 @@ def read_results(stream):
     found = {}
 
     def collect(test):
-        details = "\n".join(content.as_text() for content in test["details"].values() if content.content_type.type == "text")
+        # Listed, and then not run: it never began.
+        if test["status"] == "exists":
+            return
+        details = "\n".join(
+            content.as_text() for content in test["details"].values() if content.content_type.type == "text")
         # The id has tempest's own tags behind the name.
         found[re.sub(r"\[.*\]$", "", test["id"])] = (test["status"], details)
 
