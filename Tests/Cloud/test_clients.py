@@ -4,6 +4,7 @@ That a client stayed with Gatehouse is told by counting: every page it must have
 """
 
 import json
+import math
 import re
 import subprocess
 import uuid
@@ -20,9 +21,9 @@ class Watched:
         self.gateway = gateway
         self.begin = len(gateway.access_lines())
 
-    def lines(self, operation=None):
+    def lines(self, operation):
         lines = self.gateway.access_lines()[self.begin:]
-        return [line for line in lines if operation in (None, line.get("operation"))]
+        return [line for line in lines if line.get("operation") == operation]
 
 
 @pytest.fixture
@@ -46,16 +47,22 @@ def client(through):
 
 @pytest.fixture
 def sdk(through):
-    def connect(user, **more):
+    made = []
+
+    def connect(user):
         settings = through.environment(user)
-        return openstack.connection.Connection(
+        made.append(openstack.connection.Connection(
             region_name=through.region, identity_api_version="3",
             auth={
                 "auth_url": settings["OS_AUTH_URL"], "username": user, "password": settings["OS_PASSWORD"],
                 "project_name": settings["OS_PROJECT_NAME"], "user_domain_name": "Default",
-                "project_domain_name": "Default"}, **more)
+                "project_domain_name": "Default"}))
+        return made[-1]
 
-    return connect
+    yield connect
+    for connection in made:
+        connection.close()
+        connection.session.session.close()
 
 
 def all_ids(cloud, user):
@@ -84,10 +91,10 @@ def test_openstacksdk_pages_through_all_servers(cloud, through, sdk, watched, fi
     expected = all_ids(cloud, "alice")
     found = [server.id for server in sdk("alice").compute.servers(details=False, limit=100)]
     assert found == expected
+    # The client asks until a page is empty.
+    count = math.ceil(len(expected) / 100) + 1
     pages = watched.lines("servers.list")
-    full, rest = divmod(len(expected), 100)
-    # A full page leads to another, also when it is the last.
-    assert len(pages) == full + 1, [line["target"] for line in pages]
+    assert len(pages) == count, [line["target"] for line in pages]
     assert all("marker=" in line["target"] for line in pages[1:])
     assert all(line["status"] == 200 for line in pages)
     figures.note(f"{len(found)} servers in {len(pages)} pages, all seen by Gatehouse")
@@ -96,7 +103,8 @@ def test_openstacksdk_pages_through_all_servers(cloud, through, sdk, watched, fi
 def test_openstacksdk_pages_with_details(cloud, sdk, watched):
     expected = all_ids(cloud, "bob")
     assert [server.id for server in sdk("bob").compute.servers(limit=50)] == expected
-    assert len(watched.lines("servers.list_detail")) == len(expected) // 50 + 1
+    count = math.ceil(len(expected) / 50) + 1
+    assert len(watched.lines("servers.list_detail")) == count
 
 
 def test_openstacksdk_filters(cloud, sdk):
@@ -133,7 +141,7 @@ def test_openstacksdk_reads_every_error(sdk):
 def test_openstack_server_list_of_all_pages(cloud, client, watched):
     rows = json.loads(client("alice", "openstack", "server", "list", "-n", "-f", "json"))
     assert {row["ID"] for row in rows} == set(all_ids(cloud, "alice"))
-    pages = watched.lines("servers.list_detail") + watched.lines("servers.list")
+    pages = watched.lines("servers.list_detail")
     assert len(pages) >= 2 and any("marker=" in line["target"] for line in pages)
 
 
@@ -157,8 +165,8 @@ def test_openstack_server_create_show_and_delete(client, through, watched):
     client("bob", "openstack", "server", "delete", "--wait", made["id"])
     gone = client("bob", "openstack", "server", "show", made["id"], fails=True)
     assert "No Server found" in gone or "No server" in gone
-    methods = {(line["method"], line["status"]) for line in watched.lines()}
-    assert ("POST", 202) in methods and ("DELETE", 204) in methods, methods
+    assert [line["status"] for line in watched.lines("servers.create")] == [202]
+    assert [line["status"] for line in watched.lines("servers.delete")] == [204]
 
 
 def test_openstack_as_a_reader(client):
