@@ -104,6 +104,11 @@ TABLE = [
         lambda pair: pair.direct.status == 500 and pair.through.status == 400
         and message(pair.through) == "Malformed request body"),
     Exception_(
+        "what is gone is gone, with a query too",
+        "Nova has no rules for the query of an operation that ended, and fails with 500 on any.",
+        lambda pair: pair.direct.status == 500 and "KeyError" in message(pair.direct)
+        and pair.request.query and pair.through.status == 410),
+    Exception_(
         "paths outside the API's roots",
         "Nova answers any with 300 and a list of choices; this house serves /v2 and /v2.1.",
         lambda pair: pair.direct.status in (200, 300) and pair.through.status in (401, 404)

@@ -9,69 +9,73 @@ from .request import Request
 NEVER = "00000000-0000-0000-0000-000000000000"
 LAST = "2.104"
 
-# Values by kind of parameter: first the ones that are asked at every boundary, then the others, asked at both ends.
+# Values by kind of parameter: the first is asked at every boundary and under /v2, the others at both ends.
 VALUES = {
-    "number": (["abc", ""], ["-1", "1.5", "%2B1", "1%20", "%EF%BC%91", "01", "0", "1_0", "1%00"]),
-    "marker": (["nope", ""], [NEVER, "1", "%00", "a%20b", "{s:A_active}"]),
-    "text": (["nope"], ["", "%00", "%C3%A9"]),
-    "uuid": (["nope"], ["", NEVER, NEVER.replace("-", "")]),
-    "boolean": (["abc", ""], ["1", "true", "None", "2", "YES", "%20true"]),
-    "date": (["abc", ""], ["2025-13-01", "2025", "2025-06-01T00:00:00Z", "2025-06-01%2000:00:00", "20250601T000000Z",
-                           "2025-06-01T00:00:00+00:00", "2025-06-01T00:00:00%2B00:00", "1748736000", "2025-W23"]),
-    "regex": (["["], ["", "*", "%28", "a%2B", "%28%3FP<n>a%29", "a%5C", "%28%3Fz%29", "[z-a]", "a{2,1}", "%5Cq"]),
-    "status": (["nope", "deleted"], ["", "active", "DELETED", "UNKNOWN", "ACTIVE&status=nope", "soft_deleted", "%00"]),
-    "sort_key": (["nope", ""], ["uuid", "created_at", "id", "__class__", "host", "locked", "display_name%00"]),
-    "sort_dir": (["nope", ""], ["asc", "DESC", "desc&sort_dir=nope"]),
-    "filter": (["nope"], [""]),
-    "unknown": (["1"], [""]),
+    "number": ["abc", "", "-1", "1.5", "%2B1", "1%20", "%EF%BC%91", "01", "0", "1_0", "1%00"],
+    "amount": ["abc", "", "-1"],
+    "marker": ["nope", "", NEVER, "1", "%00", "a%20b", "{s:A_active}"],
+    "text": ["nope", "", "%00", "%C3%A9"],
+    "uuid": ["nope", "", NEVER, NEVER.replace("-", "")],
+    "boolean": ["abc", "", "1", "true", "None", "2", "YES", "%20true"],
+    "date": ["abc", "", "2025-13-01", "2025", "2025-06-01T00:00:00Z", "2025-06-01%2000:00:00", "20250601T000000Z",
+             "2025-06-01T00:00:00+00:00", "2025-06-01T00:00:00%2B00:00", "1748736000", "2025-W23"],
+    "regex": ["[", "", "*", "%28", "a%2B", "%28%3FP<n>a%29", "a%5C", "%28%3Fz%29", "[z-a]", "a{2,1}", "%5Cq"],
+    "pattern": ["[", "", "a.c"],
+    "status": ["nope", "deleted", "", "active", "DELETED", "UNKNOWN", "ACTIVE&status=nope", "soft_deleted", "%00"],
+    "sort_key": ["nope", "", "uuid", "created_at", "id", "__class__", "host", "locked", "display_name%00"],
+    "sort_dir": ["nope", "", "asc", "DESC", "desc&sort_dir=nope"],
+    "filter": ["nope", ""],
+    "unknown": ["1", ""],
 }
 
 SERVER_PARAMETERS = {
-    "limit": "number", "marker": "marker", "page_size": "number", "offset": "number", "changes-since": "date",
+    "limit": "number", "marker": "marker", "page_size": "number", "offset": "amount", "changes-since": "date",
     "changes-before": "date", "status": "status", "deleted": "boolean", "soft_deleted": "boolean",
-    "all_tenants": "boolean", "name": "regex", "flavor": "regex", "image": "text", "host": "regex", "node": "regex",
-    "hostname": "regex", "ip": "regex", "ip6": "regex", "tags": "regex", "tags-any": "regex", "not-tags": "regex",
-    "not-tags-any": "regex", "key_name": "regex", "power_state": "regex", "availability_zone": "regex",
-    "created_at": "regex", "launched_at": "regex", "terminated_at": "regex", "progress": "regex",
-    "config_drive": "regex", "description": "regex", "reservation_id": "regex", "access_ip_v4": "regex",
-    "kernel_id": "regex", "task_state": "text", "vm_state": "text", "user_id": "text", "project_id": "text",
-    "tenant_id": "text", "uuid": "uuid", "locked": "boolean", "launch_index": "number",
+    "all_tenants": "boolean", "name": "regex", "flavor": "pattern", "image": "text", "host": "pattern",
+    "node": "pattern", "hostname": "pattern", "ip": "pattern", "ip6": "pattern", "tags": "pattern",
+    "tags-any": "pattern", "not-tags": "pattern",
+    "not-tags-any": "pattern", "key_name": "pattern", "power_state": "pattern", "availability_zone": "pattern",
+    "created_at": "pattern", "launched_at": "pattern", "terminated_at": "pattern", "progress": "pattern",
+    "config_drive": "pattern", "description": "pattern", "reservation_id": "pattern", "access_ip_v4": "pattern",
+    "kernel_id": "pattern", "task_state": "text", "vm_state": "text", "user_id": "text", "project_id": "text",
+    "tenant_id": "text", "uuid": "uuid", "locked": "boolean", "launch_index": "amount",
     "block_device_mapping": "filter", "services": "filter", "metadata": "filter", "system_metadata": "filter",
     "info_cache": "filter", "security_groups": "filter", "pci_devices": "filter", "_x": "filter", "Limit": "unknown",
     "foo": "unknown", "sort_key": "sort_key", "sort_dir": "sort_dir",
 }
 SERVER_BOUNDARIES = ["2.5", "2.26", "2.38", "2.66", "2.73", "2.75", "2.83", "2.90"]
 LIST_PARAMETERS = {
-    "limit": "number", "marker": "marker", "page_size": "number", "offset": "number", "sort_key": "sort_key",
-    "changes-since": "date", "changes-before": "date", "foo": "unknown", "Limit": "unknown", "_x": "filter",
+    "limit": "number", "marker": "marker", "page_size": "amount", "offset": "amount", "sort_key": "sort_key",
+    "changes-since": "amount", "changes-before": "amount", "foo": "unknown", "Limit": "unknown", "_x": "filter",
 }
 
 # path, whose, its boundaries, its parameters besides `foo`, and what keeps an answer small.
 LISTS = [
     ("/{A}/servers", "alice", SERVER_BOUNDARIES, SERVER_PARAMETERS, "limit=1&"),
     ("/{A}/servers/detail", "alice", ["2.66", "2.75"],
-     {"limit": "number", "status": "status", "foo": "unknown", "name": "regex", "changes-before": "date"}, "limit=1&"),
+     {"limit": "amount", "status": "status", "foo": "unknown", "name": "regex", "changes-before": "date"}, "limit=1&"),
     ("/{A}/flavors", "alice", ["2.75", "2.102"],
      {**LIST_PARAMETERS, "is_public": "boolean", "minRam": "number", "minDisk": "number", "sort_dir": "sort_dir",
       "name": "regex"}, "limit=1&"),
     ("/{A}/flavors/detail", "alice", ["2.55", "2.61", "2.75", "2.102"],
-     {"limit": "number", "is_public": "boolean", "minDisk": "number", "name": "regex", "foo": "unknown"}, "limit=1&"),
-    ("/{A}/flavors/1/os-extra_specs", "alice", ["2.102"], {"foo": "unknown", "limit": "number"}, ""),
+     {"limit": "amount", "is_public": "boolean", "minDisk": "number", "name": "regex", "foo": "unknown"}, "limit=1&"),
+    ("/{A}/flavors/1/os-extra_specs", "alice", ["2.102"], {"foo": "unknown", "limit": "amount"}, ""),
     ("/{A}/flavors/bed.private-a/os-flavor-access", "padmin", ["2.102"], {"foo": "unknown"}, ""),
     ("/{A}/flavors/1", "alice", ["2.75", "2.102"], {"foo": "unknown"}, ""),
     ("/{A}/images", "alice", ["2.36"],
      {**LIST_PARAMETERS, "status": "text", "name": "text", "minRam": "number", "minDisk": "number", "server": "text",
       "type": "text", "property-x": "text"}, "limit=1&"),
-    ("/{A}/images/detail", "alice", ["2.36"], {"limit": "number", "page_size": "number", "foo": "unknown"}, "limit=1&"),
+    ("/{A}/images/detail", "alice", ["2.36"], {"limit": "amount", "page_size": "number", "foo": "unknown"}, "limit=1&"),
     ("/{A}/os-keypairs", "alice", ["2.10", "2.35", "2.75", "2.92"], {**LIST_PARAMETERS, "user_id": "text"}, ""),
     ("/{A}/os-keypairs/nope", "alice", ["2.10", "2.75"], {"foo": "unknown", "user_id": "text"}, ""),
     ("/{A}/servers/{s:A_with_port}", "alice", ["2.102"], {"foo": "unknown"}, ""),
-    ("/{A}/servers/{s:A_with_port}/os-interface", "alice", ["2.70", "2.102"], {"foo": "unknown", "limit": "number"}, ""),
+    ("/{A}/servers/{s:A_with_port}/os-interface", "alice", ["2.70", "2.102"], {"foo": "unknown", "limit": "amount"}, ""),
     ("/{A}/servers/{s:A_with_port}/os-virtual-interfaces", "alice", ["2.12", "2.32", "2.44"],
-     {"foo": "unknown", "limit": "number"}, ""),
+     {"foo": "unknown", "limit": "amount"}, ""),
     ("/{A}/servers/{s:A_with_port}/os-volume_attachments", "alice", ["2.70", "2.75", "2.89"],
-     {"limit": "number", "offset": "number", "foo": "unknown"}, ""),
-    ("/{A}/servers/{s:A_with_port}/os-instance-actions", "alice", ["2.21", "2.58", "2.66"], LIST_PARAMETERS, ""),
+     {"limit": "amount", "offset": "amount", "foo": "unknown"}, ""),
+    ("/{A}/servers/{s:A_with_port}/os-instance-actions", "alice", ["2.21", "2.58", "2.66"],
+     {**LIST_PARAMETERS, "changes-since": "date", "changes-before": "date"}, ""),
     ("/{A}/servers/{s:A_with_port}/os-instance-actions/nope", "alice", ["2.51", "2.102"], {"foo": "unknown"}, ""),
     ("/{A}/servers/{s:A_with_port}/migrations", "padmin", ["2.23", "2.59", "2.102"], {"foo": "unknown"}, ""),
     ("/{A}/servers/{s:A_with_port}/metadata", "alice", ["2.102"], {"foo": "unknown"}, ""),
@@ -89,7 +93,7 @@ LISTS = [
     ("/{ADMIN}/os-hypervisors", "admin", ["2.33", "2.53", "2.88"],
      {**LIST_PARAMETERS, "hypervisor_hostname_pattern": "regex", "with_servers": "boolean"}, ""),
     ("/{ADMIN}/os-hypervisors/detail", "admin", ["2.33", "2.53", "2.88"],
-     {"limit": "number", "hypervisor_hostname_pattern": "regex", "with_servers": "boolean", "foo": "unknown"}, ""),
+     {"limit": "amount", "hypervisor_hostname_pattern": "regex", "with_servers": "boolean", "foo": "unknown"}, ""),
     ("/{ADMIN}/os-hypervisors/nope", "admin", ["2.53", "2.88"], {"foo": "unknown", "with_servers": "boolean"}, ""),
     ("/{ADMIN}/os-hypervisors/" + NEVER, "admin", ["2.53"], {"foo": "unknown", "with_servers": "boolean"}, ""),
     ("/{ADMIN}/os-hypervisors/1", "admin", ["2.53"], {"foo": "unknown"}, ""),
@@ -99,21 +103,22 @@ LISTS = [
     ("/{ADMIN}/os-hypervisors/nope/uptime", "admin", ["2.53", "2.88"], {"foo": "unknown"}, ""),
     ("/{ADMIN}/os-migrations", "admin", ["2.23", "2.59", "2.66", "2.80"],
      {**LIST_PARAMETERS, "hidden": "boolean", "host": "text", "instance_uuid": "uuid", "source_compute": "text",
-      "status": "text", "migration_type": "text", "user_id": "text", "project_id": "text"}, ""),
+      "status": "text", "migration_type": "text", "user_id": "text", "project_id": "text",
+      "changes-since": "date", "changes-before": "date"}, ""),
     ("/{A}/os-server-groups", "alice", ["2.13", "2.64", "2.75"], {**LIST_PARAMETERS, "all_projects": "boolean"}, ""),
     ("/{A}/os-server-groups/nope", "alice", ["2.102"], {"foo": "unknown"}, ""),
     ("/{ADMIN}/os-services", "admin", ["2.53", "2.69", "2.75"],
-     {"host": "text", "binary": "text", "foo": "unknown", "limit": "number"}, ""),
+     {"host": "text", "binary": "text", "foo": "unknown", "limit": "amount"}, ""),
     ("/{ADMIN}/os-aggregates", "admin", ["2.102"], {"foo": "unknown"}, ""),
     ("/{ADMIN}/os-aggregates/nope", "admin", ["2.102"], {"foo": "unknown"}, ""),
     ("/{ADMIN}/os-aggregates/99999", "admin", ["2.41", "2.102"], {"foo": "unknown"}, ""),
     ("/{A}/os-availability-zone", "alice", ["2.102"], {"foo": "unknown"}, ""),
     ("/{ADMIN}/os-availability-zone/detail", "admin", ["2.102"], {"foo": "unknown"}, ""),
     ("/{ADMIN}/os-simple-tenant-usage", "admin", ["2.40", "2.75"],
-     {"start": "date", "end": "date", "detailed": "boolean", "limit": "number", "marker": "marker", "foo": "unknown"},
+     {"start": "date", "end": "date", "detailed": "boolean", "limit": "amount", "marker": "marker", "foo": "unknown"},
      "start=2001-01-01T00:00:00&end=2001-01-02T00:00:00&"),
     ("/{ADMIN}/os-simple-tenant-usage/{ADMIN}", "admin", ["2.40", "2.75"],
-     {"start": "date", "end": "date", "limit": "number", "marker": "marker", "foo": "unknown"},
+     {"start": "date", "end": "date", "limit": "amount", "marker": "marker", "foo": "unknown"},
      "start=2001-01-01T00:00:00&end=2001-01-02T00:00:00&"),
     ("/{ADMIN}/os-hosts", "admin", ["2.43"], {"zone": "text", "foo": "unknown"}, ""),
     ("/{ADMIN}/os-hosts/nope", "admin", ["2.43"], {"foo": "unknown"}, ""),
@@ -137,15 +142,15 @@ LISTS = [
     ("/{A}/os-floating-ips/nope", "alice", ["2.36"], {"foo": "unknown"}, ""),
     ("/{A}/os-floating-ip-pools", "alice", ["2.36"], {"foo": "unknown"}, ""),
     ("/{A}/os-security-groups", "alice", ["2.36"],
-     {"limit": "number", "offset": "number", "all_tenants": "boolean", "foo": "unknown"}, ""),
+     {"limit": "amount", "offset": "amount", "all_tenants": "boolean", "foo": "unknown"}, ""),
     ("/{A}/os-security-groups/nope", "alice", ["2.36"], {"foo": "unknown"}, ""),
-    ("/{A}/os-volumes", "alice", ["2.36"], {"limit": "number", "offset": "number", "foo": "unknown"}, None),
-    ("/{A}/os-volumes/detail", "alice", ["2.36"], {"limit": "number", "foo": "unknown"}, None),
-    ("/{A}/os-snapshots", "alice", ["2.36"], {"limit": "number", "offset": "number", "foo": "unknown"}, None),
-    ("/{A}/os-snapshots/detail", "alice", ["2.36"], {"limit": "number", "foo": "unknown"}, None),
-    ("/{A}/os-volumes_boot", "alice", ["2.75", "2.103"], {"limit": "number", "foo": "unknown", "sort_key": "sort_key"},
+    ("/{A}/os-volumes", "alice", ["2.36"], {"limit": "amount", "offset": "amount", "foo": "unknown"}, None),
+    ("/{A}/os-volumes/detail", "alice", ["2.36"], {"limit": "amount", "foo": "unknown"}, None),
+    ("/{A}/os-snapshots", "alice", ["2.36"], {"limit": "amount", "offset": "amount", "foo": "unknown"}, None),
+    ("/{A}/os-snapshots/detail", "alice", ["2.36"], {"limit": "amount", "foo": "unknown"}, None),
+    ("/{A}/os-volumes_boot", "alice", ["2.75", "2.103"], {"limit": "amount", "foo": "unknown", "sort_key": "sort_key"},
      "limit=1&"),
-    ("/{A}/os-volumes_boot/detail", "alice", ["2.75", "2.103"], {"limit": "number", "foo": "unknown"}, "limit=1&"),
+    ("/{A}/os-volumes_boot/detail", "alice", ["2.75", "2.103"], {"limit": "amount", "foo": "unknown"}, "limit=1&"),
     ("/{ADMIN}/os-baremetal-nodes", "admin", ["2.36"], {"foo": "unknown"}, None),
 ]
 
@@ -268,24 +273,20 @@ def lists():
             if small is not None:
                 yield request(small.rstrip("&"), version)
         for name, kind in parameters.items():
-            often, seldom = VALUES[kind]
+            first, *others = VALUES[kind]
             # What may be a long list is asked with a limit; a wrong value of `limit` itself is refused or is short.
             prefix = "" if name in ("limit", "start", "end") else small or ""
-            for value in often:
-                for version in at(boundaries):
-                    if small is None and version in at([]):
-                        continue
-                    yield request(f"{prefix}{name}={value}", version)
-                if small is not None:
-                    yield request(f"{prefix}{name}={value}", None, "/v2")
+            for version in at(boundaries):
+                if small is not None or version not in at([]):
+                    yield request(f"{prefix}{name}={first}", version)
             if small is None:
                 continue
-            for value in seldom:
+            yield request(f"{prefix}{name}={first}", None, "/v2")
+            for value in others:
                 for version in at([]):
                     yield request(f"{prefix}{name}={value}", version)
-            good, bad = seldom[0], often[0]
-            yield request(f"{prefix}{name}={bad}&{name}={good}", LAST)
-            yield request(f"{prefix}{name}={good}&{name}={bad}", "2.1")
+            yield request(f"{prefix}{name}={first}&{name}={others[-1]}", LAST)
+            yield request(f"{prefix}{name}={others[-1]}&{name}={first}", "2.1")
             yield request(f"{prefix}{name}", LAST)
         # Who may not, with what is wrong: the order of policy and query.
         for other in ("carol", "bob"):
@@ -295,7 +296,7 @@ def lists():
 
 def gone():
     for path in GONE:
-        for version in ("2.1", "2.43", "2.44", LAST, None):
+        for version in ("2.1", LAST, None):
             root = "/v2.1" if version else "/v2"
             yield Request(f"gone {path} {version}", "GET", f"{root}/{{A}}/{path}", version=version)
             yield Request(f"gone {path} {version} query", "GET", f"{root}/{{A}}/{path}?foo=1&limit=x", version=version)
@@ -304,19 +305,19 @@ def gone():
 def writes():
     for method, path, who, boundaries, key in WRITES:
         name = f"write {method} {path}"
-        contents = [None, "", "{", "[]", "{}", '{"nope": {}}', "1", "null", '"x"', '{"a": 1}x']
+        contents = [None, "", "{", "[]", "{}", '{"nope": {}}', "null", '{"a": 1}x']
         if key:
-            contents += [f'{{"{key}": {value}}}' for value in ("{}", "[]", "null", "1", '"x"', '{"nope": 1}')]
+            contents += [f'{{"{key}": {value}}}' for value in ("{}", "[]", "null", '"x"', '{"nope": 1}')]
             contents.append(f'{{"{key}": {{}}, "nope": 1}}')
         if method == "DELETE":
             contents = [None, "{", "{}"]
         for version in at(boundaries):
-            some = contents if version in ("2.1", LAST) else [None, "{}", f'{{"{key}": {{}}}}']
+            some = contents if version == LAST else [None, "{}", f'{{"{key}": {{}}}}']
             for number, content in enumerate(some):
                 if may_change(method, path, content):
                     continue
                 yield Request(f"{name} {version} {number}", method, f"/v2.1{path}", who, version, content=content)
-        for number, type in enumerate(["text/plain", "application/xml", "application/json; charset=x", None, "json"]):
+        for number, type in enumerate(["text/plain", "application/xml", None]):
             yield Request(f"{name} type {number}", method, f"/v2.1{path}", who, content="[]", type=type)
         yield Request(f"{name} query", method, f"/v2.1{path}?foo=1&limit=abc", who, LAST, content="[]")
         yield Request(f"{name} v2", method, f"/v2{path}", who, content="[]")
@@ -332,7 +333,7 @@ def may_change(method, path, content):
 
 def actions():
     for action in ACTIONS:
-        for version in ("2.1", "2.30", "2.60", LAST):
+        for version in ("2.1", LAST):
             for number, content in enumerate((f'{{"{action}": null}}', f'{{"{action}": {{"nope": 1}}}}')):
                 yield Request(
                     f"action {action} {version} {number}", "POST", f"/v2.1/{{A}}/servers/{NEVER}/action",
@@ -347,7 +348,8 @@ def methods():
     paths = dict.fromkeys([path for path, *_ in LISTS] + [path for _, path, *_ in WRITES])
     known = {(method, path) for method, path, *_ in WRITES} | {("GET", path) for path, *_ in LISTS}
     for path in paths:
-        for method in ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "TRACE", "OPTIONS", "get", "PURGE"):
+        odd = ("TRACE", "OPTIONS", "get", "PURGE") if path.startswith("/{A}/servers") else ()
+        for method in ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", *odd):
             if (method, path) in known or (method == "DELETE" and NEVER not in path and "nope" not in path):
                 continue
             if method in ("PUT", "POST") and "nope" not in path and NEVER not in path:
