@@ -9,7 +9,7 @@ extension Worker {
     /// be over; one that is bad, or no service's, spoils the request, as keystonemiddleware has it.
     func authenticate(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.route.isDiscovery { return .next }
-        guard let token = onlyToken(.xAuthToken, exchange) else { return fail(exchange, .unauthorized) }
+        guard let token = userToken(exchange) else { return fail(exchange, .unauthorized) }
         let house = configuration(of: exchange)
         if let tokens = house.tokens {
             guard let identity = tokens.find(token, wallSeconds: wallSeconds) else {
@@ -45,6 +45,12 @@ extension Worker {
     private func hasServiceToken(_ exchange: ExchangePointer) -> Bool {
         let count = exchange.pointee.head.fields.count(of: .xServiceToken)
         return count > 1 || exchange.pointee.head.fields.find(.xServiceToken).map { $0.count > 0 } ?? false
+    }
+
+    /// The user's token; where X-Auth-Token is absent, X-Storage-Token stands for it, as in keystonemiddleware.
+    func userToken(_ exchange: ExchangePointer) -> ByteView? {
+        onlyToken(
+            exchange.pointee.head.fields.count(of: .xAuthToken) > 0 ? .xAuthToken : .xStorageToken, exchange)
     }
 
     /// The one value of a token's field, at most 8 KiB.
