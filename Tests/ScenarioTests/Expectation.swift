@@ -46,6 +46,9 @@ enum Expectation {
                 "count of \(words[2])", "\(message.values(words[2]).count)", words[3], words[4])
         case ("line", 4): return try mismatch("line", message.line, words[2], words[3])
         case ("content", 4): return try mismatch("content", message.contentText, words[2], words[3])
+        case ("json", 4) where words[2] == "==":
+            return try sorted(message.contentText) == sorted(words[3])
+                ? nil : "content is «\(message.contentText)», expected the JSON of «\(words[3])»"
         case ("content", 5) where words[2] == "length":
             return try mismatch("content length", "\(message.content.count)", words[3], words[4])
         case ("content", 5) where words[2] == "gzip" || words[2] == "deflate":
@@ -54,6 +57,13 @@ enum Expectation {
                 "decoded content", plain.map { String(decoding: $0, as: UTF8.self) }, words[3], words[4])
         default: throw SocketFailure("unknown expectation: \(words.joined(separator: " "))")
         }
+    }
+
+    /// JSON with its members in one order and without white space.
+    private static func sorted(_ text: String) throws -> Data {
+        let options: JSONSerialization.ReadingOptions = .fragmentsAllowed
+        let value = try JSONSerialization.jsonObject(with: Data(text.utf8), options: options)
+        return try JSONSerialization.data(withJSONObject: value, options: [.sortedKeys, .fragmentsAllowed])
     }
 
     private static func inflated(_ coded: [UInt8], windowBits: Int32) -> [UInt8]? {
@@ -123,7 +133,9 @@ enum Invariant {
     }
 
     /// Of a request of the gateway: what it must say, and what must never get through.
-    static func broken(request message: PlainMessage) throws -> String? {
+    ///
+    /// - Parameter mayIdentify: the settings have the gateway say who the user is.
+    static func broken(request message: PlainMessage, mayIdentify: Bool) throws -> String? {
         guard message.line.wholeMatch(of: #/[A-Z]+ \/[\x21-\x7E]* HTTP/1\.1/#) != nil else {
             return "request line «\(message.line)»"
         }
@@ -154,7 +166,7 @@ enum Invariant {
                     "x-service-project",
                 ]
                 .contains { lower.hasPrefix($0) }
-            if isIdentity { return "\(name) was forwarded" }
+            if isIdentity, !mayIdentify { return "\(name) was forwarded" }
         }
         return nil
     }

@@ -13,6 +13,7 @@ final class Play: @unchecked Sendable {
     private var firstMismatch: Mismatch?
 
     private var upstreams: [UpstreamRole] = []
+    private var keystones: [IdentityRole] = []
     private var clients: [String: ClientRole] = [:]
     private var background: [String: DispatchGroup] = [:]
     private var fragment: [String] = []
@@ -48,10 +49,10 @@ final class Play: @unchecked Sendable {
         lock.unlock()
         if hasFailed {
             gateway.signal(SIGKILL)
-            for upstream in upstreams { upstream.stop() }
+            for server in servers { server.stop() }
         }
         for name in background.keys { join(name) }
-        for upstream in upstreams { upstream.join() }
+        for server in servers { server.join() }
     }
 
     private func verdict() -> String? {
@@ -63,9 +64,18 @@ final class Play: @unchecked Sendable {
             + "\nlog of the gateway:\n\(gateway.log)"
     }
 
+    /// Upstreams and Keystones: everybody that listens.
+    private var servers: [UpstreamRole] { upstreams + keystones }
+
+    /// The settings have the gateway say to upstreams who the user is.
+    var identifiesUsers: Bool { fragment.contains { $0.contains("identity_fields: on") } }
+
     private func act() throws {
         let steps = try file.steps()
         for step in steps where step.verb == "gateway" { fragment += step.text }
+        for step in steps where step.verb == "identity" {
+            keystones.append(try IdentityRole(step.words[1].string, play: self, state: step.plain))
+        }
         for step in steps where step.verb == "upstream" {
             upstreams.append(
                 try UpstreamRole(step.words[1].string, play: self, state: step.plain))
@@ -77,7 +87,7 @@ final class Play: @unchecked Sendable {
         set("server", "9168b536-cd40-4630-b43f-b259807c6e87")
         set("directory", gateway.directory)
         set("root", ScenarioFile.root)
-        for upstream in upstreams { set(upstream.name, "127.0.0.1:\(upstream.port)") }
+        for upstream in servers { set(upstream.name, "127.0.0.1:\(upstream.port)") }
         try writeSettings(fragment)
         try gateway.start()
         set("gateway", "127.0.0.1:\(gateway.port)")
@@ -89,7 +99,7 @@ final class Play: @unchecked Sendable {
             try stopIfFailed()
         }
         for name in background.keys { join(name) }
-        for upstream in upstreams { upstream.join() }
+        for server in servers { server.join() }
         try stopIfFailed()
         try end(idle: idle)
     }
@@ -97,7 +107,8 @@ final class Play: @unchecked Sendable {
     private func writeSettings(_ fragment: [String]) throws {
         let text = ScenarioSettings.text(
             fragment.map { String(decoding: expand(Array($0.utf8), it: []), as: UTF8.self) },
-            endpoints: upstreams.map { "\($0.port)" }, directory: gateway.directory)
+            endpoints: upstreams.map { "\($0.port)" }, keystone: keystones.first.map { "\($0.port)" },
+            directory: gateway.directory)
         try gateway.write(settings: text)
     }
 
@@ -114,7 +125,7 @@ final class Play: @unchecked Sendable {
             background[words[1]] = group
             role.start(step.body, group)
             if !step.plain.contains("background") { join(words[1]) }
-        case "upstream": upstreams.first { $0.name == words[1] }?.start(step.body)
+        case "upstream", "identity": servers.first { $0.name == words[1] }?.start(step.body)
         case "join": join(words[1])
         case "signal":
             let number = ["TERM": SIGTERM, "HUP": SIGHUP, "INT": SIGINT][words[1]]
@@ -167,8 +178,8 @@ final class Play: @unchecked Sendable {
     /// The end of every scenario: nothing unasked at an upstream, nothing left open, exit 0.
     private func end(idle: String) throws {
         for client in clients.values { client.close() }
-        for upstream in upstreams { try upstream.expectNothingLeft() }
-        for upstream in upstreams { upstream.close() }
+        for server in servers { try server.expectNothingLeft() }
+        for server in servers { server.close() }
         if !hasEnded {
             let lent = GatewayProcess.sample("gatehouse_blocks_lent", in: idle) ?? 0
             var last = ""
@@ -226,6 +237,12 @@ final class Play: @unchecked Sendable {
         defer { lock.unlock() }
         marks.insert(mark)
         lock.broadcast()
+    }
+
+    func isAnnounced(_ mark: String) -> Bool {
+        lock.lock()
+        defer { lock.unlock() }
+        return marks.contains(mark)
     }
 
     func awaitMark(_ mark: String, _ line: Int) throws {

@@ -148,8 +148,37 @@ final class ClientRole: Role, @unchecked Sendable {
         case "leave":
             for socket in crowd { socket.close() }
             crowd = []
+        case "request" where step.plain.contains("until"): try request(until: step, words)
         case "request": try request(step, words)
         default: try super.perform(step, words: words)
+        }
+    }
+
+    /// `request METHOD TARGET until status 503 [content "…"]`, or `until announced MARK`: asks again and again; the last
+    /// answer stays.
+    private func request(until step: Step, _ words: [String]) throws {
+        guard let place = words.firstIndex(of: "until"), place + 2 < words.count else {
+            throw Mismatch(step.line, "until which status or mark?")
+        }
+        let wanted = words[place + 2]
+        var once = step
+        once.words.removeSubrange(place...(place + 2))
+        let came = try until {
+            try play.stopIfFailed()
+            let isAnnounced = play.isAnnounced(wanted)
+            try request(once, once.words.map { String(decoding: expand($0, step), as: UTF8.self) })
+            message = try PlainMessage.read(open(), isAnswer: true, hasContent: !asksHeadOnly)
+            if message.value("Connection") == "close" {
+                socket?.close()
+                socket = nil
+            }
+            return words[place + 1] == "announced" ? isAnnounced : "\(message.status)" == wanted
+        }
+        guard came else {
+            throw Mismatch(step.line, "\(name): status \(message.status) to the end, expected \(wanted)")
+        }
+        if let text = try Invariant.broken(answer: message, hasContent: !asksHeadOnly) {
+            throw Mismatch(step.line, "\(name): \(text)")
         }
     }
 

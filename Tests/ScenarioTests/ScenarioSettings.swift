@@ -2,32 +2,46 @@ import Foundation
 
 /// The settings of a scenario: a base that its own top-level keys replace.
 ///
-/// `upstream:` is no key of the file; what stands under it goes under the one API's upstream.
+/// `upstream:`, `keystone:` and `validation:` are no keys of the file. What stands under the first two goes under the one
+/// API's upstream and, in a scenario with an `identity` role, under what says how Keystone is asked; the last is a key of
+/// the one API.
 enum ScenarioSettings {
     static let project = "6f70656e737461636b20342065766572"
     static let other = "b322a85578de48beba0f92acce57869b"
 
-    static func text(_ fragment: [String], endpoints: [String], directory: String) -> String {
+    static func text(_ fragment: [String], endpoints: [String], keystone: String?, directory: String)
+        -> String
+    {
         var blocks: [(key: String, lines: [String])] = [
             ("listeners", ["listeners: [{address: \"127.0.0.1:0\"}]"]),
             ("admin", ["admin: {address: \"127.0.0.1:0\"}"]),
             ("workers", ["workers: 1"]),
             ("apis", []),
-            ("identity", identity),
+            ("identity", keystone == nil ? tokens : []),
             ("cache", ["cache: off"]),
             ("access_log", ["access_log: {path: access.log}"]),
         ]
         var upstream: [String] = []
+        var validation: [String] = []
+        var asking: [String] = []
         var key = ""
         for line in fragment {
             if let first = line.first, first != " ", first != "#", let colon = line.firstIndex(of: ":") {
                 key = String(line[..<colon])
-                guard key != "upstream" else { continue }
+                guard key != "upstream", key != "keystone" else { continue }
+                if key == "validation" {
+                    validation.append("    " + line)
+                    continue
+                }
                 blocks.removeAll { $0.key == key }
                 blocks.append((key, []))
             }
-            if key == "upstream" {
+            if key == "validation" {
+                validation.append("    " + line)
+            } else if key == "upstream" {
                 upstream.append("    " + line)
+            } else if key == "keystone" {
+                asking.append("  " + line)
             } else if !blocks.isEmpty {
                 blocks[blocks.count - 1].lines.append(line)
             }
@@ -37,12 +51,25 @@ enum ScenarioSettings {
                 "apis:", "  - definition: \(ScenarioFile.root)/config/openapi/compute.yaml", "    upstream:",
                 "      endpoints: [\(endpoints.map { "\"http://127.0.0.1:\($0)\"" }.joined(separator: ", "))]",
             ]
-            blocks[place].lines += upstream
+            blocks[place].lines += upstream + validation
+        }
+        if let keystone, let place = blocks.firstIndex(where: { $0.key == "identity" }),
+            blocks[place].lines.isEmpty
+        {
+            let plain = [
+                "    url: http://127.0.0.1:\(keystone)/v3",
+                "    credential: {username: nova, password: its-password, user_domain: Default, project: service, "
+                    + "project_domain: Default}",
+            ]
+            blocks[place].lines =
+                ["identity:", "  provider: keystone", "  keystone:"]
+                + plain.filter { line in !asking.contains { $0.hasPrefix(line.prefix { $0 != ":" } + ":") } }
+                + asking
         }
         return blocks.flatMap(\.lines).joined(separator: "\n") + "\n"
     }
 
-    private static let identity = """
+    private static let tokens = """
         identity:
           provider: static
           static:

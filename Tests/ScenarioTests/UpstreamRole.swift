@@ -3,13 +3,13 @@ import Foundation
 import Glibc
 
 /// An upstream that says what the scenario says, over connections in the order in which they came.
-final class UpstreamRole: Role, @unchecked Sendable {
+class UpstreamRole: Role, @unchecked Sendable {
     let port: UInt16
     private let listener: Int32
     private let isDown: Bool
     /// Keeps the queue of waiting connections full, so that further ones get no answer at all.
     private var fillers: [PlainSocket] = []
-    private var connections: [PlainSocket] = []
+    private(set) var connections: [PlainSocket] = []
     private let group = DispatchGroup()
 
     /// - Parameter state: `down` refuses connections, `full` leaves them without an answer.
@@ -57,44 +57,113 @@ final class UpstreamRole: Role, @unchecked Sendable {
             socket = connections[place - 1]
         case "listen": listen(listener, 128)
         case "respond": try respond(step, words)
+        case "serve": try serve(step, words)
         default: try super.perform(step, words: words)
         }
     }
 
     /// `respond 200 [content "…"]` with the `|` lines, and Content-Length unless they frame it themselves.
     private func respond(_ step: Step, _ words: [String]) throws {
-        var lines = step.fields.map { String(decoding: expand($0, step), as: UTF8.self) }
+        let lines = step.fields.map { String(decoding: expand($0, step), as: UTF8.self) }
         var content: [UInt8] = []
         if let place = step.words.firstIndex(where: { !$0.isQuoted && $0.string == "content" }) {
             content = step.words[(place + 1)...].flatMap { expand($0, step) }
         }
-        let isFramed = lines.contains {
+        try respond(words[1], lines, content, step, isFramed: words.contains("unframed"))
+    }
+
+    /// Sends an answer; its length is added unless its lines have one or it is said to need none.
+    func respond(
+        _ status: String, _ given: [String], _ content: [UInt8], _ step: Step, isFramed: Bool = false
+    ) throws {
+        var lines = given
+        let hasLength = lines.contains {
             ["content-length", "transfer-encoding"].contains($0.prefix { $0 != ":" }.lowercased())
         }
-        if !isFramed, !["204", "304"].contains(words[1]), !words.contains("unframed") {
+        if !isFramed, !hasLength, !["204", "304"].contains(status) {
             lines.append("Content-Length: \(content.count)")
         }
         let bytes =
-            Array("HTTP/1.1 \(words[1]) Made up\r\n".utf8) + lines.flatMap { Array("\($0)\r\n".utf8) } + [
+            Array("HTTP/1.1 \(status) Made up\r\n".utf8) + lines.flatMap { Array("\($0)\r\n".utf8) } + [
                 0x0D, 0x0A,
             ] + content
         try send(bytes, step)
     }
 
+    /// `serve until MARK 200 content "…"`, or `close`, or `silence`: to whatever comes until the mark is announced.
+    private func serve(_ step: Step, _ words: [String]) throws {
+        guard words.count > 3, words[1] == "until" else {
+            throw Mismatch(step.line, "serve until which mark, and what?")
+        }
+        var answer = step
+        answer.words = [Word(bytes: Array("respond".utf8), isQuoted: false)] + step.words.dropFirst(3)
+        while let found = try findRequest(unless: words[2]) {
+            message = try PlainMessage.read(found, isAnswer: false)
+            play.note(name, "< \(message.line)")
+            if let text = try broken(message) { throw Mismatch(step.line, "\(name): \(text)") }
+            switch words[3] {
+            case "close":
+                found.close()
+                connections.removeAll { $0 === found }
+                socket = nil
+            case "silence": break
+            default: try perform(answer, words: ["respond"] + words.dropFirst(3))
+            }
+        }
+    }
+
+    /// The connection on which something comes next, whichever that is; it is the current one then.
+    ///
+    /// - Returns: nil when `mark` was announced before anything came.
+    @discardableResult
+    func findRequest(unless mark: String? = nil) throws -> PlainSocket? {
+        var found: PlainSocket?
+        let came = try until {
+            try play.stopIfFailed()
+            if let next = try PlainSocket.accept(listener, patience: 0) { connections.append(next) }
+            found = connections.first { $0.hasInput() }
+            connections.removeAll { $0.isEnded && $0.unread.isEmpty }
+            return found != nil || mark.map(play.isAnnounced) ?? false
+        }
+        guard came else { throw SocketFailure("no request came") }
+        if let found { socket = found }
+        return found
+    }
+
     /// `expect request GET /path` reads the next request on the current connection.
     override func expect(_ step: Step, _ words: [String]) throws {
+        if words[1] == "open" {
+            let text = try Expectation.mismatch("open connections", "\(try openCount())", words[2], words[3])
+            if let text { throw Mismatch(step.line, "\(name): \(text)") }
+            return
+        }
         guard words[1] == "request" else { return try super.expect(step, words) }
+        try readRequest(step, words[2], words[3], headOnly: words.contains("only"))
+    }
+
+    func readRequest(_ step: Step, _ method: String, _ target: String, headOnly: Bool = false) throws {
         do {
-            message = try PlainMessage.read(open(), isAnswer: false, headOnly: words.contains("only"))
+            message = try PlainMessage.read(open(), isAnswer: false, headOnly: headOnly)
         } catch {
             throw Mismatch(step.line, "\(name): \(error)")
         }
         let fields = message.fields.map { "\($0.name): \($0.value)" }.joined(separator: " | ")
         play.note(name, "< \(message.line) | \(fields) \(printable(message.content))")
-        guard message.line == "\(words[2]) \(words[3]) HTTP/1.1" else {
-            throw Mismatch(step.line, "\(name): request «\(message.line)», expected \(words[2]) \(words[3])")
+        guard message.line == "\(method) \(target) HTTP/1.1" else {
+            throw Mismatch(step.line, "\(name): request «\(message.line)», expected \(method) \(target)")
         }
-        if let text = try Invariant.broken(request: message) { throw Mismatch(step.line, "\(name): \(text)") }
+        if let text = try broken(message) { throw Mismatch(step.line, "\(name): \(text)") }
+    }
+
+    /// How many connections the gateway has to this server now.
+    private func openCount() throws -> Int {
+        while let next = try PlainSocket.accept(listener, patience: 0) { connections.append(next) }
+        return connections.count { $0.hasInput() || !$0.isEnded }
+    }
+
+    /// What is wrong with a request whatever the scenario says of it.
+    func broken(_ message: PlainMessage) throws -> String? {
+        try Invariant.broken(request: message, mayIdentify: play.identifiesUsers)
     }
 
     /// Fails when a connection or a byte came that the scenario does not know of.

@@ -98,7 +98,7 @@ struct Nova {
         var texts = request.values("x-auth-token")
         if texts.isEmpty { texts = request.values("x-storage-token") }
         guard texts.count == 1, let token = cloud.tokens[texts[0]] else { throw .unauthorized }
-        guard let service = request.value("x-service-token") else {
+        guard let service = request.value("x-service-token"), !service.isEmpty else {
             guard token.isValid(at: now) else { throw .unauthorized }
             return token
         }
