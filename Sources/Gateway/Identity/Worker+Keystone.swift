@@ -8,6 +8,11 @@ extension Worker {
 
     /// Asks Keystone, with a token of our own, which may have to be got first.
     func ask(_ question: Question, _ client: KeystoneClient, _ configuration: Configuration) {
+        let pausedUntil = client.shared.pausedUntil.withLock { $0 }
+        guard pausedUntil <= now else {
+            let seconds = Int((pausedUntil - now) / 1_000_000_000) + 1
+            return judged(question, .unavailable(retryAfterSeconds: seconds), client)
+        }
         switch client.shared.ownToken.withLock({ $0.use(now: now) }) {
         case .token(let own, let renews):
             if renews { fetchOwnToken(client, configuration) }
@@ -66,6 +71,11 @@ extension Worker {
             }
         }
         if let reason { trouble(reason, client) } else { client.shared.note(trouble: nil) }
+        // Asked for a pause, or overloaded: nobody asks until it is over.
+        if call.status == 429 || call.status == 503 {
+            let seconds = UInt64(max(1, min(call.retryAfterSeconds ?? 1, 60)))
+            client.shared.pausedUntil.withLock { $0 = max($0, now + seconds * 1_000_000_000) }
+        }
         client.troubledUntil = reason == nil ? 0 : now + KeystoneClient.troubleNanoseconds
         judged(question, judgement, client)
     }
@@ -99,8 +109,8 @@ extension Worker {
     /// Keeps the judgement and tells everybody who waits for it.
     private func judged(_ question: Question, _ judgement: Judgement, _ client: KeystoneClient) {
         // Only a token that proved bad was a guess.
-        if let address = question.address, !judgement.isInvalid {
-            client.shared.budget.withLock { $0.giveBack(address, now: now) }
+        if let address = question.address {
+            client.shared.budget.withLock { $0.settle(address, isBad: judgement.isInvalid, now: now) }
         }
         let jitter = Double(random.next() % 1_024) / 1_024
         let waiters = client.shared.judgements.complete(question.digest, judgement, now: now, jitter: jitter)
