@@ -132,7 +132,6 @@ extension Worker {
         _ digest: TokenDigest, _ token: ByteView, _ allowsExpired: Bool, address: IPAddress?,
         _ exchange: ExchangePointer, _ client: KeystoneClient
     ) {
-        counters.identityValidations += 1
         ask(
             Question(digest, .token(Content(token), allowsExpired: allowsExpired), address: address), client,
             configuration(of: exchange))
@@ -186,7 +185,6 @@ extension Worker {
         case .judgement(.project(let exists), _): return (exists, nil)
         case .judgement, .stale: return (nil, nil)
         case .unknown:
-            counters.identityProjectLookups += 1
             wait(exchange, digest, client, isShort: false)
             ask(
                 Question(digest, .project(Content(project)), address: nil), client,

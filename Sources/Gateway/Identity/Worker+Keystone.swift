@@ -34,6 +34,7 @@ extension Worker {
         request.append("GET ")
         switch question.subject {
         case .token(let token, let allowsExpired):
+            counters.identityValidations += 1
             request.append(client.shared.tokensTarget.bytes)
             if allowsExpired { request.append("&allow_expired=1") }
             request.append(" HTTP/1.1\r\n")
@@ -43,6 +44,7 @@ extension Worker {
             // Without it Keystone hides credentials that are bound by access rules.
             request.append("\r\nOpenStack-Identity-Access-Rules: 1\r\n")
         case .project(let project):
+            counters.identityProjectLookups += 1
             request.append(client.shared.projectsTarget.bytes)
             request.append(project.bytes)
             request.append(" HTTP/1.1\r\n")
@@ -71,8 +73,8 @@ extension Worker {
             }
         }
         if let reason { trouble(reason, client) } else { client.shared.note(trouble: nil) }
-        // Asked for a pause, or overloaded: nobody asks until it is over.
-        if call.status == 429 || call.status == 503 {
+        // Nobody asks until the pause it wants is over.
+        if call.status == 429 || call.status == 503 && call.retryAfterSeconds != nil {
             let seconds = UInt64(max(1, min(call.retryAfterSeconds ?? 1, 60)))
             client.shared.pausedUntil.withLock { $0 = max($0, now + seconds * 1_000_000_000) }
         }
