@@ -41,6 +41,14 @@ extension Worker {
         }
     }
 
+    /// The user's token, in X-Auth-Token; without that field, in X-Storage-Token, its name of old.
+    ///
+    /// - Source: keystonemiddleware takes either, in this order, and a real Nova with it.
+    func userToken(_ exchange: ExchangePointer) -> ByteView? {
+        let isOld = exchange.pointee.head.fields.count(of: .xAuthToken) == 0
+        return onlyToken(isOld ? .xStorageToken : .xAuthToken, exchange)
+    }
+
     /// An empty field is none (keystonemiddleware asks whether the value is true).
     private func hasServiceToken(_ exchange: ExchangePointer) -> Bool {
         let count = exchange.pointee.head.fields.count(of: .xServiceToken)
