@@ -55,12 +55,6 @@ extension Worker {
         return count > 1 || exchange.pointee.head.fields.find(.xServiceToken).map { $0.count > 0 } ?? false
     }
 
-    /// The user's token; where X-Auth-Token is absent, X-Storage-Token stands for it, as in keystonemiddleware.
-    func userToken(_ exchange: ExchangePointer) -> ByteView? {
-        onlyToken(
-            exchange.pointee.head.fields.count(of: .xAuthToken) > 0 ? .xAuthToken : .xStorageToken, exchange)
-    }
-
     /// The one value of a token's field, at most 8 KiB.
     private func onlyToken(_ name: FieldName, _ exchange: ExchangePointer) -> ByteView? {
         guard exchange.pointee.head.fields.count(of: name) == 1,
