@@ -2,8 +2,9 @@ import Foundation
 
 /// The settings of a scenario: a base that its own top-level keys replace.
 ///
-/// `upstream:` and `keystone:` are no keys of the file; what stands under them goes under the one API's upstream and, in a
-/// scenario with an `identity` role, under what says how Keystone is asked.
+/// `upstream:`, `keystone:` and `validation:` are no keys of the file. What stands under the first two goes under the one
+/// API's upstream and, in a scenario with an `identity` role, under what says how Keystone is asked; the last is a key of
+/// the one API.
 enum ScenarioSettings {
     static let project = "6f70656e737461636b20342065766572"
     static let other = "b322a85578de48beba0f92acce57869b"
@@ -21,16 +22,23 @@ enum ScenarioSettings {
             ("access_log", ["access_log: {path: access.log}"]),
         ]
         var upstream: [String] = []
+        var validation: [String] = []
         var asking: [String] = []
         var key = ""
         for line in fragment {
             if let first = line.first, first != " ", first != "#", let colon = line.firstIndex(of: ":") {
                 key = String(line[..<colon])
                 guard key != "upstream", key != "keystone" else { continue }
+                if key == "validation" {
+                    validation.append("    " + line)
+                    continue
+                }
                 blocks.removeAll { $0.key == key }
                 blocks.append((key, []))
             }
-            if key == "upstream" {
+            if key == "validation" {
+                validation.append("    " + line)
+            } else if key == "upstream" {
                 upstream.append("    " + line)
             } else if key == "keystone" {
                 asking.append("  " + line)
@@ -43,7 +51,7 @@ enum ScenarioSettings {
                 "apis:", "  - definition: \(ScenarioFile.root)/config/openapi/compute.yaml", "    upstream:",
                 "      endpoints: [\(endpoints.map { "\"http://127.0.0.1:\($0)\"" }.joined(separator: ", "))]",
             ]
-            blocks[place].lines += upstream
+            blocks[place].lines += upstream + validation
         }
         if let keystone, let place = blocks.firstIndex(where: { $0.key == "identity" }),
             blocks[place].lines.isEmpty

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import Glibc
 internal import Logging
+internal import OpenStack
 internal import Yams
 
 /// The range of every time limit. The lower end is the coarse timer's step.
@@ -105,6 +106,7 @@ extension SettingsReading {
             let group = SettingsMapping(item, .api, "apis", self)
             let definitionNode = group.requiredNode("definition")
             let definition = definitionNode.flatMap { scalar($0, "definition", readableFile) }
+            let overlay = group.node("overlay").flatMap { scalar($0, "overlay", readableFile) }
             var upstream = Settings.Upstream(endpoints: [])
             if let node = group.requiredNode("upstream") {
                 upstream = self.upstream(SettingsMapping(node, .upstream, "upstream", self))
@@ -113,9 +115,21 @@ extension SettingsReading {
             if apis.contains(where: { $0.definition == definition }) {
                 add(definitionNode?.mark, "`definition`: this file is another API's definition already")
             }
-            apis.append(Settings.API(definition: definition, upstream: upstream))
+            var api = Settings.API(definition: definition, overlay: overlay, upstream: upstream)
+            api.validation = validation(group.subgroup("validation", .validation))
+            apis.append(api)
         }
         return apis
+    }
+
+    private func validation(_ group: SettingsMapping) -> Settings.Validation {
+        var validation = Settings.Validation()
+        validation.mode =
+            group.word("mode", among: Settings.ValidationMode.allCases.map { ($0.rawValue, $0) })
+            ?? validation.mode
+        validation.profile =
+            group.word("profile", among: RuleProfile.allCases.map { ($0.rawValue, $0) }) ?? validation.profile
+        return validation
     }
 
     private func upstream(_ group: SettingsMapping) -> Settings.Upstream {
