@@ -42,7 +42,9 @@ extension OperationTable {
     ) -> QueryVerdict {
         let operationFacts = self[operation]
         // Where it has no rules for a query, Nova does not look at one at all: at POST, at PUT, at most of DELETE.
-        guard operationFacts.method == .get || operationFacts.ruleCount > 0 else { return .valid(QueryFacts()) }
+        guard operationFacts.method == .get || operationFacts.ruleCount > 0 else {
+            return .valid(QueryFacts())
+        }
         guard Self.isUTF8(query, scratch: &scratch) else {
             message.append(Messages.queryNotUTF8)
             return .refused(status: 400)
