@@ -122,3 +122,24 @@ TABLE = [
 
 def exception_for(pair):
     return next((row for row in TABLE if row.fits(pair)), None)
+
+
+# What Nova accepts must arrive as Nova sent it; where it does not, both are right about different things.
+CONTENTS = [
+    Exception_(
+        "links where the client says what the house is called",
+        "Forwarded and X-Forwarded-* count from trusted proxies alone; Nova takes anybody's, even `javascript`.",
+        lambda pair: any(name == "forwarded" or name.startswith("x-forwarded-") for name in field_names(pair))),
+    Exception_(
+        "links where the request has no Host",
+        "HTTP/1.0 may leave it out; each server then names its own address.",
+        lambda pair: pair.request.form.get("host") is False),
+    Exception_(
+        "links where the target is in absolute form",
+        "RFC 9112 §3.2.2: the target's authority counts, whatever Host says. Under uWSGI Nova looks at Host.",
+        lambda pair: "target" in pair.request.form),
+    Exception_(
+        "usage until now",
+        "It grows between two answers.",
+        lambda pair: "os-simple-tenant-usage" in pair.request.path),
+]
