@@ -86,8 +86,14 @@ struct DefinitionReader {
                     }
                 }
             case "components":
-                for (key, value) in pairs(node, "components") where key == "parameters" {
-                    for (name, parameter) in pairs(value, "parameters") { sharedParameters[name] = parameter }
+                for (key, value) in pairs(node, "components") {
+                    switch key {
+                    case "parameters":
+                        for (name, parameter) in pairs(value, key) { sharedParameters[name] = parameter }
+                    case "schemas":
+                        for (name, schema) in pairs(value, key) { sharedSchemas[name] = schema }
+                    default: break
+                    }
                 }
             case "x-gatehouse": readDefaults(node)
             default: break
@@ -209,7 +215,10 @@ struct DefinitionReader {
             case "operationId": operation.id = readID(value)
             case "tags": operation.tags = strings(value, key)
             case "parameters": operation.parameters += readParameters(value)
-            case "requestBody": if operation.content == .none { operation.content = content }
+            case "requestBody":
+                if operation.content == .none { operation.content = content }
+                // Generated documents tell actions apart in ways of their own.
+                if !isGenerated { operation.schema = readContentSchema(value) }
             case "responses":
                 for (code, described) in pairs(value, key) {
                     guard let number = Int(code), (100..<600).contains(number) else {
