@@ -21,7 +21,8 @@ private func isFound(_ pattern: String, in text: String) -> Bool? {
 
 @Suite struct `A pattern of a schema` {
     @Test(arguments: [
-        ("^[0-9]*$", "12", true), ("^[0-9]*$", "", true), ("^[0-9]*$", "12\n", true), ("^[0-9]*$", "12\n\n", false),
+        ("^[0-9]*$", "12", true), ("^[0-9]*$", "", true), ("^[0-9]*$", "12\n", true),
+        ("^[0-9]*$", "12\n\n", false),
         ("^[0-9]*$", "1a", false), ("^[^,/]*$", "é b", true), ("^[^,/]*$", "a,b", false),
         ("^-?[0-9]+$", "-7", true), ("^-?[0-9]+$", "--7", false), ("b", "abc", true), ("^b", "abc", false),
         ("^[0-9]+(\\.[0-9]+)?$", "1.5", true), ("^[0-9]+(\\.[0-9]+)?$", "1.", false),
@@ -56,8 +57,10 @@ private func isFound(_ pattern: String, in text: String) -> Bool? {
 
     @Test(arguments: [
         ("::", true), ("::1", true), ("1::", true), ("1:2:3:4:5:6:7:8", true), ("1:2:3:4:5:6:7::", true),
-        ("::2:3:4:5:6:7:8", true), ("1:2:3:4::5:6:7:8", false), (":::", false), ("1::2::3", false), (":1", false),
-        ("1:", false), ("12345::", false), ("::ffff:192.0.2.1", true), ("::192.0.2", false), ("fe80::1%eth0", false),
+        ("::2:3:4:5:6:7:8", true), ("1:2:3:4::5:6:7:8", false), (":::", false), ("1::2::3", false),
+        (":1", false),
+        ("1:", false), ("12345::", false), ("::ffff:192.0.2.1", true), ("::192.0.2", false),
+        ("fe80::1%eth0", false),
         ("1:2:3:4:5:6:192.0.2.1", true), ("1:2:3:4:5:6:7:192.0.2.1", false), ("", false), ("g::", false),
     ])
     func `is an IPv6 address`(text: String, expected: Bool) {
@@ -73,8 +76,10 @@ private func isFound(_ pattern: String, in text: String) -> Bool? {
     }
 
     @Test(arguments: [
-        (0.0, "0.0"), (-0.0, "-0.0"), (1.5, "1.5"), (1e15, "1000000000000000.0"), (1e16, "1e+16"), (0.0001, "0.0001"),
-        (0.00001, "1e-05"), (1.25e-7, "1.25e-07"), (123456.75, "123456.75"), (1e300, "1e+300"), (-2.5e22, "-2.5e+22"),
+        (0.0, "0.0"), (-0.0, "-0.0"), (1.5, "1.5"), (1e15, "1000000000000000.0"), (1e16, "1e+16"),
+        (0.0001, "0.0001"),
+        (0.00001, "1e-05"), (1.25e-7, "1.25e-07"), (123456.75, "123456.75"), (1e300, "1e+300"),
+        (-2.5e22, "-2.5e+22"),
         (.infinity, "inf"), (.nan, "nan"), (12345678901234567, "1.2345678901234568e+16"), (5e-324, "5e-324"),
     ])
     func `is a number as Python shows it`(value: Double, expected: String) {
@@ -91,14 +96,16 @@ private func isFound(_ pattern: String, in text: String) -> Bool? {
 
     @Test func `counts the last of equal keys and sees through escapes`() {
         let twice = #"{"server": {"name": "a", "n\u0061me": ""}}"#
-        #expect(contentVerdict("servers.create", microversion: "2.1", twice) == name + ". '' should be non-empty")
+        #expect(
+            contentVerdict("servers.create", microversion: "2.1", twice) == name + ". '' should be non-empty")
     }
 
     @Test func `is judged at its microversion`() {
         let tagged = #"{"server": {"name": "n", "flavorRef": "1", "networks": "none", "tags": ["a"]}}"#
         #expect(contentVerdict("servers.create", microversion: "2.52", tagged) == nil)
         #expect(
-            contentVerdict("servers.create", microversion: "2.51", tagged)?.hasSuffix("('tags' was unexpected)") == true)
+            contentVerdict("servers.create", microversion: "2.51", tagged)?.hasSuffix(
+                "('tags' was unexpected)") == true)
         #expect(
             contentVerdict("servers.create", microversion: "2.36", tagged)
                 == "Invalid input for field/attribute networks. Value: none. 'none' is not of type 'array'")

@@ -78,7 +78,9 @@ func contentVerdict(
     let operation = shipped.find(id)!
     let effective = withBytes(microversion) { Microversion.read($0)! }
     let place = action.flatMap { name in
-        shipped.operations[operation].actions.firstIndex { $0.key == name }.map { shipped[operation].firstAction + $0 }
+        shipped.operations[operation].actions.firstIndex { $0.key == name }.map {
+            shipped[operation].firstAction + $0
+        }
     }
     precondition(action == nil || place != nil, "no action \(action ?? "") of \(id)")
     let verdict = withBytes(content) { content in
@@ -88,3 +90,39 @@ func contentVerdict(
     }
     return verdict == .valid ? nil : message.readable.string
 }
+
+/// A document of the generated form with a construct a path; what stands at `/v2.1/things` is written by the tests.
+func generatedDocument(_ things: String, components: String = "") -> String {
+    """
+    openapi: 3.1.0
+    info: {title: Things, version: '2.90', description: D}
+    paths:
+      /v2.1/things:
+    \(things)
+    components:
+      parameters:
+        limit: {in: query, name: limit, schema: {minLength: 1, minimum: 0, pattern: '^[0-9]*$', type: [integer, string]}}
+        id: {in: path, name: id, required: true, description: an id, schema: {type: string}}
+      schemas:
+        Empty: {type: object}
+    \(components)
+    """
+}
+
+func readDefinition(_ text: String, overlay: String? = nil) throws(DefinitionMistakes) -> Definition {
+    try Definition.read(
+        DefinitionText(text: text, file: "things.yaml"),
+        overlay: overlay.map { DefinitionText(text: $0, file: "overlay.yaml") })
+}
+
+/// The mistakes a line each, or nothing.
+func definitionMistakes(_ text: String, overlay: String? = nil) -> String {
+    do throws(DefinitionMistakes) {
+        _ = try readDefinition(text, overlay: overlay)
+        return ""
+    } catch {
+        return error.description
+    }
+}
+
+func version(_ text: String) -> Microversion { withBytes(text) { Microversion.read($0)! } }

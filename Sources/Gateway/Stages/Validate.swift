@@ -133,10 +133,13 @@ extension Worker {
             return refuseByRule(exchange, .routeUnknown, status: status)
         }
         // What is passed on as it comes is nobody's to look at here.
-        if exchange.pointee.contentComplete, case .refused(let status) = table.validateSchema(
-            operation: exchange.pointee.operation, action: action, version: exchange.pointee.route.version,
-            microversion: judgedVersion(exchange, table), content: exchange.pointee.content.readable, tape: &tape,
-            scratch: &scratch, message: &message)
+        if exchange.pointee.contentComplete,
+            case .refused(let status) = table.validateSchema(
+                operation: exchange.pointee.operation, action: action,
+                version: exchange.pointee.route.version,
+                microversion: judgedVersion(exchange, table), content: exchange.pointee.content.readable,
+                tape: &tape,
+                scratch: &scratch, message: &message)
         {
             return refuseByRule(exchange, .contentInvalid, status: status)
         }

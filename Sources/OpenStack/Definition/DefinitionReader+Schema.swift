@@ -58,14 +58,17 @@ extension DefinitionReader {
         case "properties":
             return .properties(pairs(node, key).map { ($0.key, readSchema($0.value, depth: depth + 1)) })
         case "patternProperties":
-            return .patternProperties(pairs(node, key).map { ($0.key, readSchema($0.value, depth: depth + 1)) })
+            return .patternProperties(
+                pairs(node, key).map { ($0.key, readSchema($0.value, depth: depth + 1)) })
         case "additionalProperties":
             if let isAllowed = node.bool { return isAllowed ? nil : .additionalProperties(nil) }
             return .additionalProperties(readSchema(node, depth: depth + 1))
         case "required": return .required(strings(node, key))
         case "pattern": return string(node, key).map { .pattern($0) }
         case "format":
-            return string(node, key).map { name in Schema.Format(rawValue: name).map { .format($0) } ?? .undecided }
+            return string(node, key).map { name in
+                Schema.Format(rawValue: name).map { .format($0) } ?? .undecided
+            }
         case "items": return .items(readSchema(node, depth: depth + 1))
         case "prefixItems": return .prefixItems(list(node, key).map { readSchema($0, depth: depth + 1) })
         case "uniqueItems": return bool(node, key) == true ? .uniqueItems : nil
@@ -81,7 +84,8 @@ extension DefinitionReader {
         case "minimum": return measure(.minimum, node)
         case "maximum": return measure(.maximum, node)
         case "exclusiveMinimum": return measure(.exclusiveMinimum, node)
-        case "title", "description", "default", "example", "examples", "deprecated", "additionalItems": return nil
+        case "title", "description", "default", "example", "examples", "deprecated", "additionalItems":
+            return nil
         default: return .undecided
         }
     }

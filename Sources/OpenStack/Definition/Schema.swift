@@ -4,7 +4,9 @@
 /// - Source: JSON Schema 2020-12, those parts of it that OpenStack's documents use.
 public struct Schema: Sendable {
     /// The types of JSON values, an integer being a number, too.
-    enum ValueType: String, CaseIterable, Sendable { case object, array, string, integer, number, boolean, null }
+    enum ValueType: String, CaseIterable, Sendable {
+        case object, array, string, integer, number, boolean, null
+    }
 
     /// A value that an `enum` allows.
     enum Constant: Equatable, Sendable {

@@ -91,7 +91,8 @@ extension OperationTable {
 
     /// The action that the only key of an object names; equal keys count once, since they are one in Nova's dictionary.
     private func action(
-        of operation: OperationFacts, _ content: ByteView, _ tape: borrowing JSONTape, _ scratch: inout Buffer,
+        of operation: OperationFacts, _ content: ByteView, _ tape: borrowing JSONTape,
+        _ scratch: inout Buffer,
         _ message: inout Buffer
     ) -> ContentVerdict {
         let top = tape.nodes[0]
@@ -99,7 +100,9 @@ extension OperationTable {
         let first = tape.nodes[1].range
         var key = 1
         while key < Int(top.next) {
-            guard content.view(tape.nodes[key].range).equals(content.view(first)) else { return malformed(&message) }
+            guard content.view(tape.nodes[key].range).equals(content.view(first)) else {
+                return malformed(&message)
+            }
             key = Int(tape.nodes[key + 1].next)
         }
         scratch.removeAll()

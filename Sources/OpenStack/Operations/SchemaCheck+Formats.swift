@@ -44,7 +44,9 @@ enum TextForms {
                 index += 1
             }
             let count = index - start
-            guard (1...3).contains(count), value <= 255, count == 1 || text[start] != 0x30 else { return false }
+            guard (1...3).contains(count), value <= 255, count == 1 || text[start] != 0x30 else {
+                return false
+            }
             octets += 1
             if index == text.count { return octets == 4 }
             guard text[index] == 0x2E, octets < 4 else { return false }
@@ -140,7 +142,8 @@ enum TextForms {
         if value < 0x7F { return value > 0x20 ? .other : value == 0x20 ? .space : .unprintable }
         guard value < 0xFFFF, let scalar = Unicode.Scalar(value) else { return .unprintable }
         switch scalar.properties.generalCategory {
-        case .control, .format, .surrogate, .privateUse, .lineSeparator, .paragraphSeparator: return .unprintable
+        case .control, .format, .surrogate, .privateUse, .lineSeparator, .paragraphSeparator:
+            return .unprintable
         case .unassigned: return .unknown
         case .spaceSeparator: return .space
         default: return .other

@@ -161,7 +161,9 @@ extension SchemaCheck {
                 if first.kind == .string, second.kind == .string {
                     if first.isOdd || second.isOdd { isUndecided = true }
                     if areEqual(first, second, &scratch) { return false }
-                } else if content.view(first.range).equals(content.view(second.range)), first.kind == second.kind {
+                } else if content.view(first.range).equals(content.view(second.range)),
+                    first.kind == second.kind
+                {
                     return false
                 } else if first.kind != .string, second.kind != .string {
                     isUndecided = true
@@ -211,8 +213,11 @@ extension SchemaCheck {
         var mayBeNumber = false
         for byte in text where ASCII.isDigit(byte) || byte > 0x7E { mayBeNumber = true }
         let word = PythonText.stripped(text)
-        let rest = word.count > 0 && (word[0] == 0x2B || word[0] == 0x2D) ? word.view(1, word.count - 1) : word
-        if rest.equalsIgnoringCase("inf") || rest.equalsIgnoringCase("infinity") || rest.equalsIgnoringCase("nan") {
+        let rest =
+            word.count > 0 && (word[0] == 0x2B || word[0] == 0x2D) ? word.view(1, word.count - 1) : word
+        if rest.equalsIgnoringCase("inf") || rest.equalsIgnoringCase("infinity")
+            || rest.equalsIgnoringCase("nan")
+        {
             mayBeNumber = true
         }
         if mayBeNumber { isUndecided = true }

@@ -58,7 +58,8 @@ extension SchemaCheck {
         case .minimum, .maximum:
             appendNumber(nodes[mistake.value], &scratch, to: &message)
             message.append(
-                keyword.kind == .minimum ? " is less than the minimum of " : " is greater than the maximum of ")
+                keyword.kind == .minimum
+                    ? " is less than the minimum of " : " is greater than the maximum of ")
             return message.appendDecimal(keyword.number)
         default: appendRepresentation(mistake.value, depth: 0, &scratch, to: &message)
         }
@@ -75,8 +76,10 @@ extension SchemaCheck {
         case .format:
             message.append(" is not a ")
             message.append(lists.view(keyword.text))
-        case .minLength, .minItems: message.append(keyword.number == 1 ? " should be non-empty" : " is too short")
-        case .maxLength, .maxItems: message.append(keyword.number == 0 ? " is expected to be empty" : " is too long")
+        case .minLength, .minItems:
+            message.append(keyword.number == 1 ? " should be non-empty" : " is too short")
+        case .maxLength, .maxItems:
+            message.append(keyword.number == 0 ? " is expected to be empty" : " is too long")
         case .minProperties:
             message.append(keyword.number == 1 ? " should be non-empty" : " does not have enough properties")
         case .maxProperties:
@@ -91,7 +94,8 @@ extension SchemaCheck {
     }
 
     /// Names that a schema does not know, sorted.
-    private mutating func appendOthers(_ mistake: Mistake, _ scratch: inout Buffer, to message: inout Buffer) {
+    private mutating func appendOthers(_ mistake: Mistake, _ scratch: inout Buffer, to message: inout Buffer)
+    {
         let hasPatterns = patterns(of: mistake.schema) != nil
         let namesPatterns = hasPatterns && !isSoft
         if !namesPatterns { message.append("Additional properties are not allowed (") }
@@ -104,7 +108,8 @@ extension SchemaCheck {
             told += 1
         }
         if namesPatterns {
-            message.append(told == 1 ? " does not match any of the regexes: " : " do not match any of the regexes: ")
+            message.append(
+                told == 1 ? " does not match any of the regexes: " : " do not match any of the regexes: ")
             appendPatterns(mistake.schema, to: &message)
         } else {
             message.append(told == 1 ? " was unexpected)" : " were unexpected)")
@@ -121,7 +126,8 @@ extension SchemaCheck {
     }
 
     /// The other key of the smallest name above that of `bound`; what has escapes is left to Nova to sort.
-    private mutating func smallestOther(_ mistake: Mistake, above bound: Int, _ scratch: inout Buffer) -> Int? {
+    private mutating func smallestOther(_ mistake: Mistake, above bound: Int, _ scratch: inout Buffer) -> Int?
+    {
         var found: Int?
         var key = mistake.value + 1
         while key < Int(nodes[mistake.value].next) {

@@ -93,7 +93,8 @@ struct SchemaCheck: ~Copyable {
         case .patternProperties: return node.kind != .object || checkPatterns(keyword, value, &scratch)
         case .noOthers, .others:
             return node.kind != .object || checkOthers(keyword, schema, value, step, &scratch)
-        case .required: return node.kind != .object || checkRequired(keyword, place, schema, value, step, &scratch)
+        case .required:
+            return node.kind != .object || checkRequired(keyword, place, schema, value, step, &scratch)
         case .minLength: return node.kind != .string || length(node) >= keyword.number
         case .maxLength: return node.kind != .string || length(node) <= keyword.number
         case .minItems: return node.kind != .array || Int(node.childCount) >= keyword.number
@@ -147,10 +148,13 @@ struct SchemaCheck: ~Copyable {
 
     // MARK: - Objects
 
-    private mutating func checkProperties(_ keyword: SchemaKeyword, _ object: Int, _ scratch: inout Buffer) -> Bool {
+    private mutating func checkProperties(_ keyword: SchemaKeyword, _ object: Int, _ scratch: inout Buffer)
+        -> Bool
+    {
         for place in Int(keyword.first)..<Int(keyword.first + keyword.count) {
             let inner = resolve(lists.members[place].schema)
-            guard inner >= 0, let key = find(lists.view(lists.members[place].name), in: object, &scratch) else {
+            guard inner >= 0, let key = find(lists.view(lists.members[place].name), in: object, &scratch)
+            else {
                 continue
             }
             guard check(inner, key + 1, .member(key), &scratch) else { return false }
@@ -158,7 +162,9 @@ struct SchemaCheck: ~Copyable {
         return !isUndecided
     }
 
-    private mutating func checkPatterns(_ keyword: SchemaKeyword, _ object: Int, _ scratch: inout Buffer) -> Bool {
+    private mutating func checkPatterns(_ keyword: SchemaKeyword, _ object: Int, _ scratch: inout Buffer)
+        -> Bool
+    {
         for place in Int(keyword.first)..<Int(keyword.first + keyword.count) {
             let member = lists.members[place]
             let inner = resolve(member.schema)
@@ -247,14 +253,18 @@ struct SchemaCheck: ~Copyable {
         where lists.keywords[place].kind == .properties {
             let keyword = lists.keywords[place]
             for member in Int(keyword.first)..<Int(keyword.first + keyword.count)
-            where lists.view(lists.members[member].name).equals(name) && resolve(lists.members[member].schema) >= 0 {
+            where lists.view(lists.members[member].name).equals(name)
+                && resolve(lists.members[member].schema) >= 0
+            {
                 return false
             }
             budget -= Int(keyword.count)
         }
         if let keyword = patterns(of: schema) {
             for member in Int(keyword.first)..<Int(keyword.first + keyword.count) {
-                guard let isFound = search(lists.members[member].pattern, name), !isFound else { return false }
+                guard let isFound = search(lists.members[member].pattern, name), !isFound else {
+                    return false
+                }
             }
         }
         return true
@@ -300,7 +310,8 @@ struct SchemaCheck: ~Copyable {
         return true
     }
 
-    private mutating func checkPrefix(_ keyword: SchemaKeyword, _ array: Int, _ scratch: inout Buffer) -> Bool {
+    private mutating func checkPrefix(_ keyword: SchemaKeyword, _ array: Int, _ scratch: inout Buffer) -> Bool
+    {
         var element = array + 1
         for (index, link) in links(keyword).enumerated() {
             guard element < Int(nodes[array].next) else { return true }

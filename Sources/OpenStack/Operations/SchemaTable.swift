@@ -92,7 +92,9 @@ extension TableBuilder {
             return SchemaKeyword(
                 kind: .constants, first: Int32(first), count: Int32(constants.count), text: add(words))
         case .properties(let properties):
-            let members = properties.map { SchemaMember(name: add($0.name), schema: compile($0.schema), pattern: -1) }
+            let members = properties.map {
+                SchemaMember(name: add($0.name), schema: compile($0.schema), pattern: -1)
+            }
             return append(members, .properties)
         case .patternProperties(let patterns): return compile(patterns)
         case .additionalProperties(nil): return SchemaKeyword(kind: .noOthers)

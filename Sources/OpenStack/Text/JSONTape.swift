@@ -139,12 +139,16 @@ public struct JSONTape: ~Copyable {
             guard cursor.readValue(depth: 0) else { return .malformed }
             let text = cursor.bytes.view(start, cursor.index - start)
             var isFloat = false
-            for byte in text where byte == 0x2E || byte | 0x20 == 0x65 || byte == 0x49 || byte == 0x4E { isFloat = true }
+            for byte in text where byte == 0x2E || byte | 0x20 == 0x65 || byte == 0x49 || byte == 0x4E {
+                isFloat = true
+            }
             return appendWord(isFloat ? .float : .integer, true, start, cursor.index)
         }
     }
 
-    private mutating func appendWord(_ kind: JSONNode.Kind, _ isThere: Bool, _ start: Int, _ end: Int) -> Outcome {
+    private mutating func appendWord(_ kind: JSONNode.Kind, _ isThere: Bool, _ start: Int, _ end: Int)
+        -> Outcome
+    {
         guard isThere else { return .malformed }
         let place = append(JSONNode(kind: kind, start: UInt32(start), count: UInt32(end - start)))
         nodes[place].next = UInt32(count)
