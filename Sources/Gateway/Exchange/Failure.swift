@@ -9,7 +9,7 @@ enum Failure: UInt8, CaseIterable {
     case unreadableRequest, headTimeout, contentTimeout, contentTooLarge, tooManyExchanges
     case unauthorized, tooManyBadTokens, identityUnavailable
     case routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported
-    case contentMalformed, projectMismatch, projectUnknown, parameterInvalid, ended, forbidden
+    case contentMalformed, contentInvalid, projectMismatch, projectUnknown, parameterInvalid, ended, forbidden
     case noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout, responseInvalid
     case responseIncomplete, responseProgressTimeout, onlyIfCached
     case clientGone, writeTimeout, draining, internalError
@@ -30,6 +30,7 @@ enum Failure: UInt8, CaseIterable {
         case .microversionInvalid: "microversion_invalid"
         case .mediaTypeUnsupported: "media_type_unsupported"
         case .contentMalformed: "content_malformed"
+        case .contentInvalid: "content_invalid"
         case .projectMismatch: "project_mismatch"
         case .projectUnknown: "project_unknown"
         case .parameterInvalid: "parameter_invalid"

@@ -72,8 +72,7 @@ extension Worker {
         message.removeAll()
         let verdict = table.validateContent(
             operation: exchange.pointee.operation, mediaType: type,
-            content: exchange.pointee.content.readable,
-            scratch: &scratch, message: &message)
+            content: exchange.pointee.content.readable, tape: &tape, scratch: &scratch, message: &message)
         switch verdict {
         case .valid(_, let action):
             exchange.pointee.action = action ?? -1
@@ -124,6 +123,17 @@ extension Worker {
         {
             return refuseByRule(exchange, .routeUnknown, status: status)
         }
+        // What is passed on as it comes is nobody's to look at here.
+        if exchange.pointee.contentComplete,
+            case .refused(let status) = table.validateSchema(
+                operation: exchange.pointee.operation, action: action,
+                version: exchange.pointee.route.version,
+                microversion: judgedVersion(exchange, table), content: exchange.pointee.content.readable,
+                tape: &tape,
+                scratch: &scratch, message: &message)
+        {
+            return refuseByRule(exchange, .contentInvalid, status: status)
+        }
         if let status = refusedQuery(exchange, table) {
             return refuseByRule(exchange, .parameterInvalid, status: status)
         }
@@ -134,7 +144,7 @@ extension Worker {
         }
         if case .refused(let status) = table.validatePath(
             exchange.pointee.headBytes.view(exchange.pointee.head.target.path), match: exchange.pointee.route,
-            scratch: &scratch, message: &message)
+            action: action, scratch: &scratch, message: &message)
         {
             return refuseByRule(exchange, .parameterInvalid, status: status)
         }
