@@ -134,6 +134,8 @@ private let dates = "changes-since=2025-06-01T00:00:00Z&changes-before="
             "flavors.py", "flavors.list", "2.1", "is_public=x&minRam=x", "400 Invalid is_public filter [x]",
             .administrator),
         QueryRow("flavors.py", "flavors.list", "2.1", "is_public=None", "200", .administrator),
+        // Python takes any decimal digit of Unicode.
+        QueryRow("flavors.py", "flavors.list", "2.1", "minRam=%EF%BC%91", "200"),
         QueryRow("flavors.py", "flavors.list", "2.1", "is_public=x&minRam=x", "200", .unknown),
     ])
     func `what Nova's own code refuses is refused in its order`(row: QueryRow) {

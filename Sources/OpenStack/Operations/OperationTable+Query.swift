@@ -171,13 +171,10 @@ extension OperationTable {
         case .marker: return !RuleForms.isMarker(value)
         case .server: return RuleForms.isNoServer(value)
         case .sortDirection: return !RuleForms.isSortDirection(value)
-        case .integerFilter: return PythonText.readInteger(value) == .notANumber
+        case .integerFilter: return PythonText.isNoInteger(value)
         case .publicFilter: return !value.equalsIgnoringCase("none") && PythonText.readTruth(value) == nil
         case .legacyInteger:
-            switch PythonText.readInteger(value) {
-            case .notANumber, .negative: return true
-            case .zero, .positive: return false
-            }
+            return PythonText.isNoInteger(value) || PythonText.readInteger(value) == .negative
         case .choice:
             for index in Int(rule.firstChoice)..<Int(rule.firstChoice + rule.choiceCount)
             where view(choices[index].text).equals(value) {

@@ -187,6 +187,12 @@ enum PythonText {
         return isZero ? .zero : isNegative ? .negative : .positive
     }
 
+    /// Whether `int(text)` fails for sure: any decimal digit and white space of Unicode may stand in a number, so what has
+    /// bytes beyond ASCII is left to the upstream.
+    static func isNoInteger(_ text: ByteView) -> Bool {
+        readInteger(text) == .notANumber && !text.contains { $0 >= 0x80 }
+    }
+
     /// Reads a truth word as oslo's `bool_from_string` does in strict mode; nil for any other word.
     static func readTruth(_ text: ByteView) -> Bool? {
         let text = stripped(text)
