@@ -1,5 +1,6 @@
 import ArgumentParser
 import Gateway
+import OpenStack
 
 /// `gatehouse check FILE`
 struct Check: ParsableCommand {
@@ -18,7 +19,11 @@ struct Check: ParsableCommand {
         var seen: Set<String> = []
         for api in settings.apis where seen.insert(api.definition).inserted {
             do throws(UnusableDefinition) {
-                operationCount += try DefinitionFile.load(api.definition).operations.count
+                let table = try DefinitionFile.load(api.definition)
+                operationCount += table.operations.count
+                if api.virtualInterfaces == .translate, VirtualInterfaces.Operations(in: table) == nil {
+                    mistakes.append("\(api.definition):1:1: \(VirtualInterfaces.missing)")
+                }
             } catch {
                 mistakes += error.lines
             }

@@ -79,12 +79,22 @@ extension Settings {
     public struct API: Sendable, Equatable {
         /// Absolute path of the OpenAPI 3.1 document.
         public var definition: String
+        /// Who answers the lists of virtual interfaces.
+        public var virtualInterfaces: VirtualInterfaceSource = .pass
         public var upstream: Upstream
 
         public init(definition: String, upstream: Upstream) {
             self.definition = definition
             self.upstream = upstream
         }
+    }
+
+    /// The closed list of `apis[].virtual_interfaces`.
+    public enum VirtualInterfaceSource: String, Sendable, CaseIterable {
+        /// The upstream has them, or says that it has not.
+        case pass
+        /// They are made here from the upstream's `os-interface` and `ips`.
+        case translate
     }
 
     /// The service behind an API and how connections to it are used.

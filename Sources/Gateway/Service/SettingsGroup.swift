@@ -40,7 +40,7 @@ enum SettingsGroup: String, CaseIterable, Sendable {
                 "max_head_size", "max_target_size", "max_fields", "head_timeout", "content_progress_timeout",
                 "idle_timeout", "max_connections", "trusted_proxies", "via",
             ]
-        case .api: ["definition", "upstream"]
+        case .api: ["definition", "virtual_interfaces", "upstream"]
         case .upstream:
             [
                 "endpoints", "connect_timeout", "response_timeout", "progress_timeout", "keep_alive",

@@ -140,7 +140,7 @@ extension Worker {
     }
 
     /// The microversion whose rules count; `latest` is the highest that the definition has.
-    private func judgedVersion(_ exchange: ExchangePointer, _ table: OperationTable) -> Microversion {
+    func judgedVersion(_ exchange: ExchangePointer, _ table: OperationTable) -> Microversion {
         switch exchange.pointee.microversion {
         case .version(let version): version
         case .latest: table.maximum
