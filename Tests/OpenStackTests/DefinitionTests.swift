@@ -173,7 +173,7 @@ private func mistakes(_ old: String, _ new: String) -> [String] {
         var message = Buffer(capacity: 100)
         let found = withBytes("limit=" + String(repeating: "x", count: 200)) { query in
             table.validateQuery(
-                query, operation: table.find("things.list")!, version: .v21, isAdmin: false,
+                query, operation: table.find("things.list")!, version: .v21, caller: .member,
                 scratch: &scratch,
                 message: &message)
         }

@@ -21,12 +21,16 @@ func appended(_ capacity: Int = 65_536, _ body: (inout Buffer) -> Void) -> Strin
 let packageRoot = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
 
+/// The text of the definition that ships with Gatehouse.
+let shippedText: String = {
+    let file = packageRoot.appending(path: "config/openapi/compute.yaml")
+    return (try? String(contentsOf: file, encoding: .utf8)) ?? ""
+}()
+
 /// The definition that ships with Gatehouse, compiled.
 let shipped: OperationTable = {
-    let file = packageRoot.appending(path: "config/openapi/compute.yaml")
-    let text = try? String(contentsOf: file, encoding: .utf8)
     do {
-        return try OperationTable.load(text: text ?? "", file: "compute.yaml")
+        return try OperationTable.load(text: shippedText, file: "compute.yaml")
     } catch {
         fatalError("\(error)")
     }
@@ -47,15 +51,14 @@ func route(_ table: OperationTable, _ method: String, _ path: String) -> String 
 /// What a query check says, as one line: `200` with facts, or status and message.
 func verdict(
     _ table: OperationTable, _ id: String, _ query: String, version: APIVersion = .v21,
-    microversion: String = "2.1",
-    isAdmin: Bool = false
+    microversion: String = "2.1", caller: Caller = .member
 ) -> String {
     var scratch = Buffer(capacity: 16_384)
     var message = Buffer(capacity: 65_536)
     let effective = withBytes(microversion) { Microversion.read($0)! }
     let verdict = withBytes(query) { query in
         table.validateQuery(
-            query, operation: table.find(id)!, version: version, microversion: effective, isAdmin: isAdmin,
+            query, operation: table.find(id)!, version: version, microversion: effective, caller: caller,
             scratch: &scratch, message: &message)
     }
     switch verdict {

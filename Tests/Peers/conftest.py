@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 import harness
+import keystone
 
 FIGURES = []
 
@@ -34,6 +35,13 @@ def demo_tokens():
 @pytest.fixture
 def simulator(tmp_path):
     with harness.Simulator(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    """Keystone and Nova apart from each other."""
+    with keystone.Cloud(tmp_path) as running:
         yield running
 
 

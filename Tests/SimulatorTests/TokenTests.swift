@@ -244,7 +244,8 @@ struct TokenTests {
         add("long gone", seconds: -172_801)
         for (user, service, status) in [
             ("demo", own, 200), ("ended", own, 200), ("long gone", own, 401), ("ended", nil, 401),
-            ("ended", "demo", 401), ("demo", "", 200), ("demo", "demo", 401), ("demo", "nobody's", 401), ("demo", "ended", 401),
+            ("ended", "demo", 401), ("demo", "", 200), ("demo", "demo", 401), ("demo", "nobody's", 401),
+            ("demo", "ended", 401),
         ] {
             let fields = service.map { [(name: "X-Service-Token", value: $0)] } ?? []
             #expect(

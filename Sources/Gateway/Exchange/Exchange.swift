@@ -118,6 +118,8 @@ struct Exchange: ~Copyable {
     var api = -1
     var route = RouteMatch()
     var operation = -1
+    /// The action of an action body, by the table's index; -1 for none.
+    var action = -1
     /// Held by the exchange, since another loop may forget it meanwhile.
     private(set) var identity: Unmanaged<Identity>?
     /// What Keystone said of the token or project that this exchange waited for.
@@ -130,6 +132,8 @@ struct Exchange: ~Copyable {
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
     var validationStep: UInt8 = 0
+    /// The status that a rule would have given had its refusals been more than reported; 0 for none.
+    var reportedStatus: UInt16 = 0
 
     // Response.
     var reply = Reply()
@@ -194,6 +198,7 @@ struct Exchange: ~Copyable {
         peerIsTrusted = false
         api = -1
         operation = -1
+        action = -1
         adopt(nil)
         if judgement != nil { judgement = nil }
         isVouchedFor = false
@@ -201,6 +206,7 @@ struct Exchange: ~Copyable {
         queryFacts = QueryFacts()
         acceptedCoding = .identity
         validationStep = 0
+        reportedStatus = 0
         reply = Reply()
         failure = .none
         cacheVerdict = .none

@@ -8,7 +8,7 @@ enum Failure: UInt8, CaseIterable {
     case unreadableRequest, headTimeout, contentTimeout, contentTooLarge, tooManyExchanges
     case unauthorized, tooManyBadTokens, identityUnavailable
     case routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported
-    case contentMalformed, projectMismatch, projectUnknown, parameterInvalid, forbidden
+    case contentMalformed, projectMismatch, projectUnknown, parameterInvalid, ended, forbidden
     case noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout, responseInvalid
     case responseIncomplete, responseProgressTimeout, onlyIfCached
     case clientGone, writeTimeout, draining, internalError
@@ -32,6 +32,7 @@ enum Failure: UInt8, CaseIterable {
         case .projectMismatch: "project_mismatch"
         case .projectUnknown: "project_unknown"
         case .parameterInvalid: "parameter_invalid"
+        case .ended: "ended"
         case .forbidden: "http_request_denied"
         case .noEndpoint: "destination_unavailable"
         case .connectTimeout: "connection_timeout"

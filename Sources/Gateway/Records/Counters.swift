@@ -132,12 +132,15 @@ struct ExchangeCounters {
     private(set) var totalMicroseconds: [UInt64]
     private(set) var verdicts = [UInt64](repeating: 0, count: 16)
     private(set) var failures = [UInt64](repeating: 0, count: 64)
+    /// Refusals that were only reported, by operation.
+    private(set) var reported: [UInt64]
     private(set) var operationCount: Int
 
     init(operationCount: Int) {
         // One more row for exchanges that matched no operation.
         self.operationCount = operationCount
         byStatus = Array(repeating: 0, count: (operationCount + 1) * Self.statuses.count)
+        reported = Array(repeating: 0, count: operationCount + 1)
         histogram = Array(repeating: 0, count: Source.allCases.count * (Self.bounds.count + 1))
         totalMicroseconds = Array(repeating: 0, count: Source.allCases.count)
         for status in columns.indices { columns[status] = UInt8(Self.statuses.count - 1) }
@@ -162,10 +165,16 @@ struct ExchangeCounters {
         failures[Int(failure.rawValue)] &+= 1
     }
 
+    /// Counts what the rules would have refused.
+    mutating func countReported(operation: Int) {
+        reported[operation >= 0 && operation < operationCount ? operation : operationCount] &+= 1
+    }
+
     /// Adds what another worker counted.
     mutating func add(_ other: ExchangeCounters) {
         guard other.byStatus.count == byStatus.count else { return }
         for index in byStatus.indices { byStatus[index] &+= other.byStatus[index] }
+        for index in reported.indices { reported[index] &+= other.reported[index] }
         for index in histogram.indices { histogram[index] &+= other.histogram[index] }
         for index in totalMicroseconds.indices { totalMicroseconds[index] &+= other.totalMicroseconds[index] }
         for index in verdicts.indices { verdicts[index] &+= other.verdicts[index] }

@@ -70,6 +70,10 @@ extension Worker {
             line.append(exchange.pointee.failure.error)
             line.append("\"")
         }
+        if exchange.pointee.reportedStatus > 0 {
+            line.append(",\"would_refuse\":")
+            line.appendDecimal(Int(exchange.pointee.reportedStatus))
+        }
         if let endpoint = exchange.pointee.endpoint {
             line.append(",\"upstream\":\"")
             endpoint._withUnsafeGuaranteedRef { appendEscaped($0.url.bytes) }

@@ -113,6 +113,14 @@ enum AdminText {
             }
         }
         head(
+            "gatehouse_reported_refusals_total", "counter",
+            "Requests forwarded that the rules would have refused, by operation.")
+        for row in 0...counters.operationCount where counters.reported[row] > 0 {
+            let operation = row < whole.operationIDs.count ? whole.operationIDs[row] : ""
+            add(
+                "gatehouse_reported_refusals_total{operation=\"\(operation)\"} \(counters.reported[row])\n")
+        }
+        head(
             "gatehouse_exchange_duration_seconds", "histogram",
             "Time from the first byte to the record, by who answered.")
         for source in ExchangeCounters.Source.allCases {

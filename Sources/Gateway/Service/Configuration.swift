@@ -9,6 +9,7 @@ internal import OpenStack
 final class Configuration {
     struct API {
         let table: OperationTable
+        let validation: Settings.ValidationMode
         let upstream: UpstreamPool
         /// Tells the upstream who asks, besides the token.
         let sendsIdentity: Bool
@@ -45,10 +46,12 @@ final class Configuration {
             let endpoints = api.upstream.endpoints.map { endpoint in
                 Endpoint(url: endpoint.url, addresses: definition.addresses[endpoint] ?? [])
             }
-            let table = try OperationTable.load(text: definition.text, file: api.definition)
+            let table = try OperationTable.load(
+                text: definition.text, file: api.definition, profile: api.validation.profile)
             compiled.append(
                 API(
-                    table: table, upstream: UpstreamPool(api.upstream, endpoints: endpoints),
+                    table: table, validation: api.validation.mode,
+                    upstream: UpstreamPool(api.upstream, endpoints: endpoints),
                     sendsIdentity: api.upstream.sendsIdentity,
                     virtualInterfaces: api.virtualInterfaces == .translate
                         ? try Self.virtualInterfaces(api, table) : nil,

@@ -1,5 +1,6 @@
 public import Logging
 public import Loop
+public import OpenStack
 
 /// Everything an operator can set, after reading and checking.
 ///
@@ -79,6 +80,7 @@ extension Settings {
     public struct API: Sendable, Equatable {
         /// Absolute path of the OpenAPI 3.1 document.
         public var definition: String
+        public var validation = Validation()
         /// Who answers the lists of virtual interfaces.
         public var virtualInterfaces: VirtualInterfaceSource = .pass
         public var upstream: Upstream
@@ -87,6 +89,25 @@ extension Settings {
             self.definition = definition
             self.upstream = upstream
         }
+    }
+
+    /// What happens to requests that the API's rules refuse.
+    public struct Validation: Sendable, Equatable {
+        public var mode = ValidationMode.enforce
+        /// Which rules count where a document asks for more than Nova does.
+        public var profile = RuleProfile.document
+
+        public init() {}
+    }
+
+    /// The closed list of `apis[].validation.mode`.
+    public enum ValidationMode: String, Sendable, CaseIterable {
+        /// Refused here.
+        case enforce
+        /// Forwarded; counted and logged as what would have been refused.
+        case report
+        /// Forwarded; only routes, tokens, the path's project and sizes are looked at.
+        case off
     }
 
     /// The closed list of `apis[].virtual_interfaces`.

@@ -7,6 +7,7 @@ enum SettingsGroup: String, CaseIterable, Sendable {
     case admin = "admin"
     case http = "http"
     case api = "apis[]"
+    case validation = "apis[].validation"
     case upstream = "apis[].upstream"
     case ejection = "apis[].upstream.ejection"
     case identity = "identity"
@@ -40,7 +41,8 @@ enum SettingsGroup: String, CaseIterable, Sendable {
                 "max_head_size", "max_target_size", "max_fields", "head_timeout", "content_progress_timeout",
                 "idle_timeout", "max_connections", "trusted_proxies", "via",
             ]
-        case .api: ["definition", "virtual_interfaces", "upstream"]
+        case .api: ["definition", "validation", "virtual_interfaces", "upstream"]
+        case .validation: ["mode", "profile"]
         case .upstream:
             [
                 "endpoints", "connect_timeout", "response_timeout", "progress_timeout", "keep_alive",

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import Glibc
 internal import Logging
+internal import OpenStack
 internal import Yams
 
 /// The range of every time limit. The lower end is the coarse timer's step.
@@ -117,10 +118,21 @@ extension SettingsReading {
                 add(definitionNode?.mark, "`definition`: this file is another API's definition already")
             }
             var api = Settings.API(definition: definition, upstream: upstream)
+            api.validation = validation(group.subgroup("validation", .validation))
             api.virtualInterfaces = virtualInterfaces ?? api.virtualInterfaces
             apis.append(api)
         }
         return apis
+    }
+
+    private func validation(_ group: SettingsMapping) -> Settings.Validation {
+        var validation = Settings.Validation()
+        validation.mode =
+            group.word("mode", among: Settings.ValidationMode.allCases.map { ($0.rawValue, $0) })
+            ?? validation.mode
+        validation.profile =
+            group.word("profile", among: RuleProfile.allCases.map { ($0.rawValue, $0) }) ?? validation.profile
+        return validation
     }
 
     private func upstream(_ group: SettingsMapping) -> Settings.Upstream {

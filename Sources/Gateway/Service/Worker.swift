@@ -1,6 +1,7 @@
 internal import Bytes
 internal import Dispatch
 internal import HTTP
+internal import Logging
 internal import Loop
 internal import OpenStack
 
@@ -53,6 +54,8 @@ final class Worker: @unchecked Sendable {
     var counters = Counters()
     var exchangeCounters: ExchangeCounters
     var accessLog: LineBuffer?
+    let reportLog = Logger(label: "gatehouse.validation")
+    var reportBudget = ReportBudget()
 
     /// Downstream connections of clients, those of the admin listener not counted.
     var clientConnectionCount = 0

@@ -4,13 +4,11 @@ internal import OpenStack
 extension Worker {
     /// Authorize: what a role may not ask, where the request alone shows it.
     func authorize(_ exchange: ExchangePointer) -> Verdict {
-        guard exchange.pointee.queryFacts.asksDeleted, let identity = exchange.pointee.identity else {
-            return .next
-        }
-        guard !identity._withUnsafeGuaranteedRef({ $0.isAdmin }) else { return .next }
-        exchange.pointee.failure = .forbidden
+        guard exchange.pointee.queryFacts.asksDeleted, let identity = exchange.pointee.identity,
+            rulesCount(exchange), !identity._withUnsafeGuaranteedRef({ $0.isAdmin })
+        else { return .next }
         message.removeAll()
-        message.append("Only administrators may list deleted instances")
-        return refuse(exchange, status: 403)
+        message.append(Messages.deletedListingForbidden)
+        return refuseByRule(exchange, .forbidden, status: 403) ?? .next
     }
 }

@@ -54,7 +54,8 @@ extension Worker {
         return exchange.pointee.responseHeadAt > 0 ? .upstream : .here
     }
 
-    private func globalOperation(_ exchange: ExchangePointer) -> Int {
+    /// The operation's index among those of all APIs; -1 for none.
+    func globalOperation(_ exchange: ExchangePointer) -> Int {
         guard exchange.pointee.operation >= 0, exchange.pointee.api >= 0 else { return -1 }
         return configuration(of: exchange).apis[exchange.pointee.api].firstOperation
             + exchange.pointee.operation

@@ -31,10 +31,17 @@ final class Translation {
 /// of that. An exchange of a client and one that fetches for the cache go the same way.
 extension Worker {
     /// Whether the exchange's operation is translated by its API.
+    ///
+    /// A version that the upstream would refuse gets here where validation is off, and goes upstream to be refused.
     func translates(_ exchange: ExchangePointer) -> Bool {
-        guard exchange.pointee.api >= 0 else { return false }
-        let operations = configuration(of: exchange).apis[exchange.pointee.api].virtualInterfaces
-        return operations?.contains(exchange.pointee.operation) ?? false
+        guard exchange.pointee.api >= 0,
+            let operations = configuration(of: exchange).apis[exchange.pointee.api].virtualInterfaces,
+            operations.contains(exchange.pointee.operation)
+        else { return false }
+        switch exchange.pointee.microversion {
+        case .absent, .version, .latest: return true
+        case .malformed, .outOfRange: return false
+        }
     }
 
     /// Whether the exchange's answer is a translated list, now or when it was stored.

@@ -5,7 +5,9 @@ internal import OpenStack
 extension Worker {
     /// Validate: everything Nova would refuse from the request alone, in Nova's order (facts §3.1).
     ///
-    /// Route, method, microversion, content type, content, the path's project, ids, query. It may wait once, for content.
+    /// Route, method, microversion, content type, content, the path's project, existence at the microversion, content and
+    /// query by their schemas, what has ended, ids. It may wait once, for content. The route and the project are looked
+    /// at in every mode of validation, the rest is as the mode says.
     func validate(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.validationStep == 0 {
             if let verdict = validateRoute(exchange) { return verdict }
@@ -24,7 +26,7 @@ extension Worker {
             if let verdict = validateContent(exchange, table) { return verdict }
         }
         if let verdict = validateProject(exchange) { return verdict }
-        return validateParameters(exchange, table)
+        return validateRules(exchange, table) ?? .next
     }
 
     private func validateRoute(_ exchange: ExchangePointer) -> Verdict? {
@@ -35,16 +37,19 @@ extension Worker {
             return fail(exchange, .methodNotAllowed)
         case .unknown: return fail(exchange, .routeUnknown)
         }
-        if exchange.pointee.head.target.hasQuery {
+        if exchange.pointee.head.target.hasQuery, rulesCount(exchange) {
             let query = exchange.pointee.headBytes.view(exchange.pointee.head.target.query)
             // Nova decodes the query before it looks at anything else of a routed request.
-            guard OperationTable.isUTF8(query, scratch: &scratch) else {
-                exchange.pointee.failure = .parameterInvalid
+            if !OperationTable.isUTF8(query, scratch: &scratch) {
                 message.removeAll()
                 message.append(Messages.queryNotUTF8)
-                return refuse(exchange, status: 400)
+                if let verdict = refuseByRule(exchange, .parameterInvalid, status: 400) { return verdict }
             }
         }
+        return validateVersion(exchange)
+    }
+
+    private func validateVersion(_ exchange: ExchangePointer) -> Verdict? {
         guard exchange.pointee.route.version == .v21 else { return nil }
         guard let table = table(of: exchange) else { return fail(exchange, .internalError) }
         let bytes = exchange.pointee.headBytes
@@ -52,24 +57,25 @@ extension Worker {
             exchange.pointee.head.fields, in: bytes, minimum: table.minimum, maximum: table.maximum)
         message.removeAll()
         switch exchange.pointee.microversion {
-        case .absent, .version, .latest: break
+        case .absent, .version, .latest:
+            exchange.pointee.versionIsKnown = true
+            return nil
         case .malformed(let range):
-            exchange.pointee.failure = .microversionInvalid
+            guard rulesCount(exchange) else { return nil }
             Messages.appendMalformedVersion(bytes.view(range), to: &message)
-            return refuse(exchange, status: 400)
+            return refuseByRule(exchange, .microversionInvalid, status: 400)
         case .outOfRange(let range):
-            exchange.pointee.failure = .microversionInvalid
-            Messages.appendVersionOutOfRange(
-                bytes.view(range), minimum: table.minimum, maximum: table.maximum, to: &message)
             // Nova repeats the asked version in this one answer.
             exchange.pointee.versionIsKnown = true
-            return refuse(exchange, status: 406)
+            guard rulesCount(exchange) else { return nil }
+            Messages.appendVersionOutOfRange(
+                bytes.view(range), minimum: table.minimum, maximum: table.maximum, to: &message)
+            return refuseByRule(exchange, .microversionInvalid, status: 406)
         }
-        exchange.pointee.versionIsKnown = true
-        return nil
     }
 
     private func validateContent(_ exchange: ExchangePointer, _ table: OperationTable) -> Verdict? {
+        guard rulesCount(exchange) else { return nil }
         let bytes = exchange.pointee.headBytes
         let type = exchange.pointee.head.fields.find(.contentType).map { bytes.view($0) }
         message.removeAll()
@@ -77,9 +83,14 @@ extension Worker {
             operation: exchange.pointee.operation, mediaType: type,
             content: exchange.pointee.content.readable,
             scratch: &scratch, message: &message)
-        guard case .refused(let status) = verdict else { return nil }
-        exchange.pointee.failure = status == 415 ? .mediaTypeUnsupported : .contentMalformed
-        return refuse(exchange, status: status)
+        switch verdict {
+        case .valid(_, let action):
+            exchange.pointee.action = action ?? -1
+            return nil
+        case .refused(let status):
+            let failure = status == 415 ? Failure.mediaTypeUnsupported : .contentMalformed
+            return refuseByRule(exchange, failure, status: status)
+        }
     }
 
     /// The path's project against the token's; without an identity the upstream compares them itself.
@@ -111,32 +122,55 @@ extension Worker {
         return refuse(exchange, status: 400)
     }
 
-    private func validateParameters(_ exchange: ExchangePointer, _ table: OperationTable) -> Verdict {
-        let bytes = exchange.pointee.headBytes
+    /// Everything that the definition's rules say, in Nova's order; nil when nothing is refused.
+    private func validateRules(_ exchange: ExchangePointer, _ table: OperationTable) -> Verdict? {
+        guard rulesCount(exchange) else { return nil }
+        let action = exchange.pointee.action >= 0 ? exchange.pointee.action : nil
         message.removeAll()
-        let path = table.validatePath(
-            bytes.view(exchange.pointee.head.target.path), match: exchange.pointee.route, scratch: &scratch,
-            message: &message)
-        if case .refused(let status) = path {
-            exchange.pointee.failure = .parameterInvalid
-            return refuse(exchange, status: status)
+        if case .refused(let status) = table.validateExistence(
+            operation: exchange.pointee.operation, action: action, version: exchange.pointee.route.version,
+            microversion: judgedVersion(exchange, table), message: &message)
+        {
+            return refuseByRule(exchange, .routeUnknown, status: status)
         }
-        guard exchange.pointee.head.target.hasQuery else { return .next }
-        // Without an identity the upstream knows who asks; only what no role may ask is refused here.
-        let isAdmin = exchange.pointee.identity.map { $0._withUnsafeGuaranteedRef { $0.isAdmin } } ?? true
-        let verdict = table.validateQuery(
-            bytes.view(exchange.pointee.head.target.query), operation: exchange.pointee.operation,
-            version: exchange.pointee.route.version, microversion: judgedVersion(exchange, table),
-            isAdmin: isAdmin,
+        if let status = refusedQuery(exchange, table) {
+            return refuseByRule(exchange, .parameterInvalid, status: status)
+        }
+        // What is translated has not ended for the clients of this house.
+        if !translates(exchange),
+            case .refused(let status) = table.validateNotEnded(
+                operation: exchange.pointee.operation, action: action, message: &message)
+        {
+            return refuseByRule(exchange, .ended, status: status)
+        }
+        if case .refused(let status) = table.validatePath(
+            exchange.pointee.headBytes.view(exchange.pointee.head.target.path), match: exchange.pointee.route,
             scratch: &scratch, message: &message)
+        {
+            return refuseByRule(exchange, .parameterInvalid, status: status)
+        }
+        return nil
+    }
+
+    /// The status that the query is refused with; nil, and what it asks for is kept, when it is valid.
+    private func refusedQuery(_ exchange: ExchangePointer, _ table: OperationTable) -> Int? {
+        guard exchange.pointee.head.target.hasQuery else { return nil }
+        let verdict = table.validateQuery(
+            exchange.pointee.headBytes.view(exchange.pointee.head.target.query),
+            operation: exchange.pointee.operation, version: exchange.pointee.route.version,
+            microversion: judgedVersion(exchange, table), caller: caller(exchange), scratch: &scratch,
+            message: &message)
         switch verdict {
         case .valid(let facts):
             exchange.pointee.queryFacts = facts
-            return .next
-        case .refused(let status):
-            exchange.pointee.failure = .parameterInvalid
-            return refuse(exchange, status: status)
+            return nil
+        case .refused(let status): return status
         }
+    }
+
+    private func caller(_ exchange: ExchangePointer) -> Caller {
+        guard let identity = exchange.pointee.identity else { return .unknown }
+        return identity._withUnsafeGuaranteedRef { $0.isAdmin } ? .administrator : .member
     }
 
     /// The microversion whose rules count; `latest` is the highest that the definition has.

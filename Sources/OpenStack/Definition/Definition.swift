@@ -17,7 +17,9 @@ public enum APIVersion: UInt8, Sendable {
 /// How a parameter's value is checked; the words of `x-gatehouse.rule`.
 enum Rule: UInt8, CaseIterable {
     case any, digits, pageSize, positive, uuid, dateTime, regex, choice, hostname, status, allTenants, boolean
-    case marker, sortDirection, integerFilter, legacyInteger, legacyDate, joined, project, token
+    case marker, server, sortDirection, integerFilter, publicFilter, legacyInteger, legacyDate, joined,
+        project
+    case token
 
     /// Finds a rule by its word in a definition.
     static func find(_ word: String) -> Rule? {
@@ -35,8 +37,10 @@ enum Rule: UInt8, CaseIterable {
         case "all_tenants": .allTenants
         case "boolean": .boolean
         case "marker": .marker
+        case "server": .server
         case "sort_dir": .sortDirection
         case "integer": .integerFilter
+        case "public": .publicFilter
         case "legacy_integer": .legacyInteger
         case "legacy_date": .legacyDate
         case "joined": .joined
@@ -48,15 +52,15 @@ enum Rule: UInt8, CaseIterable {
 
     /// When Nova looks: 0 in its schema, in the definition's order; later numbers in its own code, in that order.
     ///
-    /// - Source: Nova's `ServersController._get_servers`; the two refusals of members stand between 1, 3 and 4.
+    /// - Source: Nova's `ServersController._get_servers`; the status and the two refusals of members stand between.
     var phase: UInt8 {
         switch self {
         case .legacyDate: 1
         case .allTenants: 2
         case .boolean: 3
-        case .legacyInteger, .integerFilter: 4
+        case .legacyInteger, .integerFilter, .publicFilter: 4
         case .sortDirection: 5
-        case .marker: 6
+        case .marker, .server: 6
         default: 0
         }
     }
@@ -75,6 +79,8 @@ public enum ContentMode: UInt8, Sendable { case none, collected, streamed }
 public struct Ended: Sendable {
     public var status: Int
     public var release: String
+    /// Nova's words; nil for those that the status always has.
+    public var message: String?
 }
 
 /// One action of a `POST …/action`, named by the key of its body.
@@ -89,6 +95,9 @@ public struct Action: Sendable {
     public var secrets: [String] = []
 }
 
+/// Whether a parameter's value may end Nova's work early; the words of `x-gatehouse.shortcut`.
+enum Shortcut: UInt8 { case none, always, zero, truth }
+
 /// One parameter of an operation, with what its row in a document says.
 public struct Parameter: Sendable {
     public enum Place: String, Sendable { case query, path, header }
@@ -100,6 +109,9 @@ public struct Parameter: Sendable {
     public var isList = false
     var rule = Rule.any
     var v2Rule = Rule.any
+    /// The rule in the profile `nova`, where it is another one, and whether it counts under /v2, too.
+    var novaRule: Rule?
+    var novaRuleIsForV2 = true
     public var choices: [String] = []
     /// Which of `choices`, by index, are no strings but YAML's true and false.
     var truthChoices: Set<Int> = []
@@ -110,8 +122,14 @@ public struct Parameter: Sendable {
     public var maximum: Microversion?
     /// First version at which a second value is refused.
     public var single: Microversion?
+    /// First version at which a value that names nothing is refused; before, nothing is found.
+    public var strict: Microversion?
     /// First version at which a member's filter counts; `never` is above every version.
     public var members: Microversion?
+    /// The parameter that may not be later than this one: of two dates, by name.
+    public var notBefore: String?
+    /// With it Nova may answer an empty list before it looks at what comes last in a query.
+    var shortcut = Shortcut.none
     /// The status for a wrong value.
     public var invalidStatus = 400
     /// The words for a wrong value of a path parameter, `{}` for the value.

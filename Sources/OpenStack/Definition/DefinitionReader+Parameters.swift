@@ -94,6 +94,7 @@ extension DefinitionReader {
         for (key, value) in pairs(node, "ended") {
             switch key {
             case "status": ended.status = integer(value, key, in: 400...599) ?? ended.status
+            case "message": ended.message = string(value, key)
             case "release": ended.release = string(value, key) ?? ""
             default: add("unknown key of ended: \(key)", at: keyNode(key, of: node))
             }
@@ -169,6 +170,7 @@ extension DefinitionReader {
         if parameter.rule == .choice, parameter.choices.isEmpty {
             add("rule enum needs schema.enum", at: node)
         }
+        parameter.novaRuleIsForV2 = v2Rule == nil
         parameter.v2Rule = v2Rule ?? parameter.rule
         return parameter
     }
@@ -216,10 +218,14 @@ extension DefinitionReader {
             switch key {
             case "rule": parameter.rule = rule(value) ?? .any
             case "v2": v2Rule = rule(value)
+            case "nova": parameter.novaRule = rule(value)
+            case "not_before": parameter.notBefore = string(value, key)
+            case "shortcut": parameter.shortcut = shortcut(value)
             case "invalid": parameter.invalidStatus = invalidStatus(value) ?? parameter.invalidStatus
             case "min": parameter.minimum = version(value, key)
             case "max": parameter.maximum = version(value, key)
             case "single": parameter.single = version(value, key)
+            case "strict": parameter.strict = version(value, key)
             case "members": parameter.members = value.string == "never" ? .highest : version(value, key)
             case "message": parameter.message = string(value, key)
             case "admin_values": parameter.adminChoices = strings(value, key)
@@ -233,6 +239,17 @@ extension DefinitionReader {
                 }
             default: add("unknown key in x-gatehouse: \(key)", at: keyNode(key, of: node))
             }
+        }
+    }
+
+    private mutating func shortcut(_ node: Node) -> Shortcut {
+        switch string(node, "shortcut") {
+        case "always": return .always
+        case "zero": return .zero
+        case "truth": return .truth
+        default:
+            add("shortcut is always, zero or truth", at: node)
+            return .none
         }
     }
 

@@ -24,6 +24,12 @@ public struct OperationFacts {
     public let maxContentByteCount: Int
     public let minimum: Microversion
     public let maximum: Microversion
+    /// First version at which an unknown query parameter is refused.
+    let strict: Microversion
+    /// The pattern of unknown names that pass even then, or -1; and the pattern as Python writes it.
+    let tolerated: Int32
+    let toleratedText: ByteRange
+    let ended: EndedFacts?
     let firstRule: Int
     let ruleCount: Int
     let firstAction: Int
@@ -35,6 +41,13 @@ public struct OperationFacts {
     }
 }
 
+/// What Nova answers for what newer releases no longer have.
+struct EndedFacts {
+    var status: Int
+    /// Empty for the words that the status always has.
+    var message: ByteRange
+}
+
 /// What the hot path asks about an action.
 public struct ActionFacts {
     public let key: ByteView
@@ -44,6 +57,7 @@ public struct ActionFacts {
     public let requiresAdmin: Bool
     public let minimum: Microversion
     public let maximum: Microversion
+    let ended: EndedFacts?
 }
 
 /// A compiled parameter: where its texts are in the table's bytes.
@@ -59,12 +73,22 @@ struct ParameterRule {
     var firstChoice: Int32
     var choiceCount: Int32
     var retiredMaximum: Microversion
+    /// First version at which a second value is refused.
+    var single: Microversion
+    /// First version at which a value that names nothing is refused.
+    var strict: Microversion
+    var shortcut: Shortcut
+    /// Whether it is the earlier or the later of two dates that may not be the other way round.
+    var pair: DatePair
     /// The choices as Python writes the list, with and without the retired ones.
     var choicesText: ByteRange
     var remainingText: ByteRange
     var invalidStatus: UInt16
     var message: ByteRange
 }
+
+/// The part of a parameter in a pair of dates.
+enum DatePair: UInt8 { case none, since, before }
 
 /// One allowed value of a parameter.
 struct Choice {

@@ -2,6 +2,40 @@ public import Bytes
 internal import HTTP
 
 extension OperationTable {
+    /// Tells whether the operation, and the action where there is one, exists at a microversion.
+    ///
+    /// - Shape: `/v2` is always 2.1.
+    /// - Errors: 404 in the words of a missing resource, which is what Nova says of both.
+    /// - Source: Nova asks this after the path's project and before its schemas.
+    public func validateExistence(
+        operation: Int, action: Int?, version: APIVersion, microversion: Microversion, message: inout Buffer
+    ) -> RuleVerdict {
+        guard version != .none else { return .valid }
+        let effective = version == .v2 ? Microversion.base : microversion
+        var exists = self[operation].covers(effective)
+        if let action {
+            exists = exists && effective >= actions[action].minimum && effective <= actions[action].maximum
+        }
+        if exists { return .valid }
+        message.append(Messages.notFound)
+        return .refused(status: 404)
+    }
+
+    /// Refuses what newer releases of Nova no longer have, in the status and words of the definition.
+    ///
+    /// - Source: such methods of Nova's look at nothing but their schemas.
+    public func validateNotEnded(operation: Int, action: Int?, message: inout Buffer) -> RuleVerdict {
+        guard let ended = action.flatMap({ actions[$0].ended }) ?? self[operation].ended else {
+            return .valid
+        }
+        if ended.message.isEmpty {
+            message.append(Messages.standard(forStatus: ended.status))
+        } else {
+            message.append(view(ended.message))
+        }
+        return .refused(status: ended.status)
+    }
+
     /// Tells whether a Content-Type is one that the API reads; a field that is absent or empty passes.
     ///
     /// - Source: Nova asks this of every method, GET too, and looks at the part before the first semicolon only.

@@ -29,16 +29,16 @@ extension OperationTable {
     /// Checks a query as Nova checks it, in Nova's order and words.
     ///
     /// - Shape: `microversion` is the effective one (the maximum for `latest`); `/v2` is always 2.1. Outside the
-    ///   operation's or a parameter's own range nothing is checked: Nova answers 404 there, or drops the parameter.
-    ///   Where Nova's own 403 would come before a wrong value, the query is valid and its facts say what it asks for.
+    ///   operation's own range nothing is checked: Nova answers 404 there. Outside a parameter's range it is unknown.
+    ///   Where Nova's own 403 would come before a wrong value, or its answer depends on what it has stored, the query is
+    ///   valid and its facts say what it asks for.
     /// - Limits: `scratch` needs room for the query, `message` for three times the query and 2 KiB; a message that
     ///   does not fit is replaced by a shorter one.
     /// - Errors: 400, and 403 for a sort key that only administrators may use.
     /// - Source: facts §2.3, §3.1.
     public func validateQuery(
         _ query: ByteView, operation: Int, version: APIVersion, microversion: Microversion = .base,
-        isAdmin: Bool,
-        scratch: inout Buffer, message: inout Buffer
+        caller: Caller, scratch: inout Buffer, message: inout Buffer
     ) -> QueryVerdict {
         guard Self.isUTF8(query, scratch: &scratch) else {
             message.append(Messages.queryNotUTF8)
@@ -47,18 +47,24 @@ extension OperationTable {
         let effective = version == .v2 ? Microversion.base : microversion
         let operationFacts = self[operation]
         guard operationFacts.covers(effective) else { return .valid(QueryFacts()) }
-        var check = QueryCheck(query: query, isLegacy: version == .v2, microversion: effective)
+        var check = QueryCheck(
+            query: query, isLegacy: version == .v2, microversion: effective, caller: caller,
+            firstRule: operationFacts.firstRule)
+        // Under /v2 Nova's schemas take every name.
+        let isStrict = version != .v2 && effective >= operationFacts.strict
         var reader = QueryReader(query)
         while let pair = reader.next() {
-            let index = findRule(Self.decoded(query.view(pair.name), &scratch), operationFacts)
+            let name = Self.decoded(query.view(pair.name), &scratch)
+            let index = findRule(name, operationFacts)
             guard index >= 0, rules[index].minimum <= effective, rules[index].maximum >= effective else {
                 check.facts.unknownCount += 1
+                noteUnknown(name, pair.name, isStrict, operationFacts, &check)
                 continue
             }
             judge(index, pair.value, &check, &scratch)
         }
         check.settleStatus()
-        return conclude(&check, isAdmin, &scratch, &message)
+        return conclude(&check, operationFacts, &scratch, &message)
     }
 
     /// Finds a parameter of the operation by name; -1 for none.
@@ -79,29 +85,62 @@ extension OperationTable {
         return -1
     }
 
+    private func noteUnknown(
+        _ name: ByteView, _ range: ByteRange, _ isStrict: Bool, _ operation: OperationFacts,
+        _ check: inout QueryCheck
+    ) {
+        if operation.tolerated >= 0 {
+            var match = PatternMatch(steps: patternSteps, ranges: patternRanges, text: name)
+            // A tolerated name stays in the query, where an administrator's is refused by words of its own.
+            if match.search(operation.tolerated) != false {
+                check.hasForeignFilter = true
+                return
+            }
+        }
+        if isStrict { check.noteUnknown(range) }
+    }
+
     /// Looks at one value and remembers what is wrong with it.
     private func judge(_ index: Int, _ range: ByteRange, _ check: inout QueryCheck, _ scratch: inout Buffer) {
         let rule = rules[index]
         let kind = check.isLegacy ? rule.v2Rule : rule.rule
-        guard kind != .any else { return }
+        if rule.single <= check.microversion, check.isRepeated(index) {
+            check.noteSchemaMistake(order: Int(rule.order) * 2 + 1, rule: index, value: range)
+        }
+        switch rule.pair {
+        case .none: break
+        case .since: check.since = range
+        case .before: check.before = range
+        }
+        guard kind != .any || rule.shortcut != .none else { return }
         let value = Self.decoded(check.query.view(range), &scratch)
+        noteShortcut(value, rule, &check)
         switch kind {
-        case .status: return check.noteStatus(value)
+        case .any: return
+        case .joined: return check.hasForeignFilter = true
+        case .status: return check.noteStatus(value, rule: index)
         case .allTenants: check.facts.asksAllTenants = value.isEmpty || PythonText.readTruth(value) == true
-        case .choice: if isForAdmins(value, rule) { check.noteAdminChoice(range) }
+        case .choice:
+            if rule.isList { check.hasSortKey = true }
+            if isForAdmins(value, rule) { check.noteAdminChoice(range) }
+        case .sortDirection: check.sortDirectionCount += 1
         default: break
         }
+        let isWrong = isWrong(value, kind, rule, check.microversion)
         if kind.phase == 0 {
             // Of several wrong parameters the first of the schema is told, of several wrong values the first.
-            guard rule.order < check.schemaOrder, isWrong(value, kind, rule, check.microversion) else {
-                return
-            }
-            check.schemaOrder = rule.order
-            check.schemaRule = index
-            check.schemaValue = range
+            if isWrong { check.noteSchemaMistake(order: Int(rule.order) * 2, rule: index, value: range) }
         } else {
-            let wrong = isWrong(value, kind, rule, check.microversion)
-            check.noteLate(rule: index, value: range, isWrong: wrong, lastCounts: kind != .sortDirection)
+            check.noteLate(rule: index, value: range, isWrong: isWrong, lastCounts: kind != .sortDirection)
+        }
+    }
+
+    private func noteShortcut(_ value: ByteView, _ rule: ParameterRule, _ check: inout QueryCheck) {
+        switch rule.shortcut {
+        case .none: break
+        case .always: check.mayEndEarly = true
+        case .zero: if PythonText.readInteger(value) == .zero { check.mayEndEarly = true }
+        case .truth: if PythonText.readTruth(value) == true { check.mayEndEarly = true }
         }
     }
 
@@ -117,7 +156,8 @@ extension OperationTable {
     func isWrong(_ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion) -> Bool {
         switch kind {
         case .any, .status, .joined, .project, .token: return false
-        case .digits, .pageSize, .positive: return !RuleForms.isDigits(value)
+        case .digits, .pageSize: return !RuleForms.isDigits(value)
+        case .positive: return !RuleForms.isDigits(value) || PythonText.readInteger(value) == .zero
         case .uuid: return !UUIDForm.isUUIDLike(value)
         case .dateTime, .legacyDate: return !ISO8601.isDate(value)
         case .regex: return value.isEmpty || !RegexSyntax.isValid(value)
@@ -125,8 +165,10 @@ extension OperationTable {
         case .allTenants: return !value.isEmpty && PythonText.readTruth(value) == nil
         case .boolean: return PythonText.readTruth(value) == nil
         case .marker: return !RuleForms.isMarker(value)
-        case .sortDirection: return !value.equals("asc") && !value.equals("desc")
+        case .server: return RuleForms.isNoServer(value)
+        case .sortDirection: return !RuleForms.isSortDirection(value)
         case .integerFilter: return PythonText.readInteger(value) == .notANumber
+        case .publicFilter: return !value.equalsIgnoringCase("none") && PythonText.readTruth(value) == nil
         case .legacyInteger:
             switch PythonText.readInteger(value) {
             case .notANumber, .negative: return true
@@ -139,128 +181,5 @@ extension OperationTable {
             }
             return true
         }
-    }
-
-    /// Chooses the one mistake that Nova would tell.
-    private func conclude(
-        _ check: inout QueryCheck, _ isAdmin: Bool, _ scratch: inout Buffer, _ message: inout Buffer
-    ) -> QueryVerdict {
-        if check.schemaRule >= 0 {
-            return refuse(check.schemaRule, check.schemaValue, check, &scratch, &message)
-        }
-        if let late = findLate(check, 1...1) {
-            return refuse(late.rule, late.value, check, &scratch, &message)
-        }
-        if check.facts.asksDeleted, !isAdmin { return .valid(check.facts) }
-        if let late = findLate(check, 2...3) {
-            return refuse(late.rule, late.value, check, &scratch, &message)
-        }
-        if check.facts.asksAllTenants, !isAdmin { return .valid(check.facts) }
-        if let late = findLate(check, 4...4) {
-            return refuse(late.rule, late.value, check, &scratch, &message)
-        }
-        if check.hasAdminChoice, !isAdmin {
-            message.append("Only administrators can sort servers by ")
-            message.append(Self.decoded(check.query.view(check.adminChoice), &scratch))
-            return .refused(status: 403)
-        }
-        if let late = findLate(check, 5...6) {
-            return refuse(late.rule, late.value, check, &scratch, &message)
-        }
-        return .valid(check.facts)
-    }
-
-    /// Finds the wrong late value with the lowest phase among `phases`, the first of the definition among equals.
-    private func findLate(_ check: borrowing QueryCheck, _ phases: ClosedRange<UInt8>) -> LateValue? {
-        var found: LateValue?
-        var foundKey = Int.max
-        for index in 0..<check.lateCount where check.late[index].isWrong {
-            let rule = rules[check.late[index].rule]
-            let phase = (check.isLegacy ? rule.v2Rule : rule.rule).phase
-            let key = Int(phase) << 16 | Int(rule.order)
-            if phases.contains(phase), key < foundKey {
-                found = check.late[index]
-                foundKey = key
-            }
-        }
-        return found
-    }
-
-    @inline(never) private func refuse(
-        _ index: Int, _ range: ByteRange, _ check: borrowing QueryCheck, _ scratch: inout Buffer,
-        _ message: inout Buffer
-    ) -> QueryVerdict {
-        let rule = rules[index]
-        let kind = check.isLegacy ? rule.v2Rule : rule.rule
-        let value = Self.decoded(check.query.view(range), &scratch)
-        appendMistake(value, kind, rule, check.microversion, to: &message)
-        if message.hasOverflowed {
-            message.removeAll()
-            message.append("Invalid input for query parameters ")
-            message.append(view(rule.name))
-            message.append(".")
-        }
-        return .refused(status: Int(rule.invalidStatus))
-    }
-}
-
-/// A value that Nova looks at after its schema.
-struct LateValue {
-    var rule: Int
-    var value: ByteRange
-    var isWrong: Bool
-}
-
-/// What was seen of a query so far; lives on the stack.
-struct QueryCheck: ~Copyable {
-    let query: ByteView
-    let isLegacy: Bool
-    let microversion: Microversion
-    var facts = QueryFacts()
-    var schemaOrder = UInt16.max
-    var schemaRule = -1
-    var schemaValue = ByteRange.empty
-    // An operation has at most a handful of these; more of them would go unchecked here and be Nova's to refuse.
-    var late: InlineArray<16, LateValue> = .init(
-        repeating: LateValue(rule: -1, value: .empty, isWrong: false))
-    var lateCount = 0
-    var hasAdminChoice = false
-    var adminChoice = ByteRange.empty
-    private var namesDeleted = false
-    private var namesOther = false
-
-    init(query: ByteView, isLegacy: Bool, microversion: Microversion) {
-        self.query = query
-        self.isLegacy = isLegacy
-        self.microversion = microversion
-    }
-
-    mutating func noteStatus(_ value: ByteView) {
-        if value.equalsIgnoringCase("deleted") {
-            namesDeleted = true
-        } else if RuleForms.isStatus(value) {
-            namesOther = true
-        }
-    }
-
-    /// Nova refuses a member only when the states asked for are exactly those of deleted servers.
-    mutating func settleStatus() { facts.asksDeleted = namesDeleted && !namesOther }
-
-    mutating func noteAdminChoice(_ range: ByteRange) {
-        guard !hasAdminChoice else { return }
-        hasAdminChoice = true
-        adminChoice = range
-    }
-
-    mutating func noteLate(rule: Int, value: ByteRange, isWrong: Bool, lastCounts: Bool) {
-        for index in 0..<lateCount where late[index].rule == rule {
-            if lastCounts || !late[index].isWrong {
-                late[index] = LateValue(rule: rule, value: value, isWrong: isWrong)
-            }
-            return
-        }
-        guard lateCount < 16 else { return }
-        late[lateCount] = LateValue(rule: rule, value: value, isWrong: isWrong)
-        lateCount += 1
     }
 }

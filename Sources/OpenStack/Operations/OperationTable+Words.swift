@@ -9,7 +9,7 @@ extension OperationTable {
     ) {
         let name = view(rule.name)
         switch kind {
-        case .marker:
+        case .marker, .server:
             message.append("marker [")
             message.append(value)
             message.append("] not found")
@@ -21,7 +21,7 @@ extension OperationTable {
             message.append(
                 "', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', 'off', 'on', 't', 'true', 'y', 'yes'"
             )
-        case .integerFilter:
+        case .integerFilter, .publicFilter:
             message.append("Invalid ")
             message.append(name)
             message.append(" filter [")
@@ -51,6 +51,10 @@ extension OperationTable {
         _ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion,
         to message: inout Buffer
     ) {
+        if kind == .positive, RuleForms.isDigits(value) {
+            // The number itself, which is zero here, in however many digits it was written.
+            return message.append("0 is less than the minimum of 1")
+        }
         message.appendPythonRepresentation(value)
         switch kind {
         case .digits, .pageSize, .positive:

@@ -36,22 +36,26 @@ public final class OperationTable: @unchecked Sendable {
     let mediaTypes: UnsafePointer<ByteRange>
     let mediaTypeCount: Int
     let allowValues: UnsafePointer<ByteRange>
+    let patternSteps: UnsafePointer<PatternStep>
+    let patternRanges: UnsafePointer<ScalarRange>
     static var allowValueCount: Int { 64 }
 
     /// Reads a definition and compiles it.
     ///
     /// - Errors: every mistake of the file, each with file, line and column.
-    public static func load(text: String, file: String) throws(DefinitionMistakes) -> OperationTable {
-        try compile(Definition.read(DefinitionText(text: text, file: file)), file: file)
+    public static func load(
+        text: String, file: String, profile: RuleProfile = .document
+    ) throws(DefinitionMistakes) -> OperationTable {
+        try compile(Definition.read(DefinitionText(text: text, file: file)), file: file, profile: profile)
     }
 
     /// Compiles a definition that was read.
     ///
     /// - Errors: what only the whole of it shows, at the first line of `file`.
     public static func compile(
-        _ definition: Definition, file: String
+        _ definition: Definition, file: String, profile: RuleProfile = .document
     ) throws(DefinitionMistakes) -> OperationTable {
-        var builder = TableBuilder(definition)
+        var builder = TableBuilder(definition, profile: profile)
         builder.build()
         if !builder.problems.isEmpty {
             throw DefinitionMistakes(
@@ -87,6 +91,8 @@ public final class OperationTable: @unchecked Sendable {
         mediaTypes = Self.frozen(builder.mediaTypes)
         mediaTypeCount = builder.mediaTypes.count
         allowValues = Self.frozen(builder.allowValues)
+        patternSteps = Self.frozen(builder.patterns.steps)
+        patternRanges = Self.frozen(builder.patterns.ranges)
     }
 
     deinit {
@@ -102,6 +108,8 @@ public final class OperationTable: @unchecked Sendable {
         discovery.deallocate()
         mediaTypes.deallocate()
         allowValues.deallocate()
+        patternSteps.deallocate()
+        patternRanges.deallocate()
     }
 
     private static func frozen<Element>(_ array: [Element]) -> UnsafePointer<Element> {

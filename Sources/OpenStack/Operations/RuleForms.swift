@@ -33,6 +33,21 @@ enum RuleForms {
         return UUIDForm.isCanonical(value.view(0, end))
     }
 
+    /// Tells whether the text certainly names no server: printable ASCII that is no UUID of either case.
+    ///
+    /// Other characters are left to the database, whose collation may take them for plain ones.
+    static func isNoServer(_ value: ByteView) -> Bool {
+        for byte in value where byte < 0x20 || byte > 0x7E { return false }
+        return !isMarker(value)
+    }
+
+    /// `asc` or `desc`, with white space around it as Nova allows; what is not ASCII is left to Nova.
+    static func isSortDirection(_ value: ByteView) -> Bool {
+        for byte in value where byte > 0x7E { return true }
+        let word = PythonText.stripped(value)
+        return word.equals("asc") || word.equals("desc")
+    }
+
     /// Tells whether a server status has the name, case aside; `UNKNOWN` is shown but cannot be asked for.
     static func isStatus(_ value: ByteView) -> Bool {
         switch value.count {

@@ -4,6 +4,7 @@ internal import HTTP
 /// Turns a definition into the flat arrays of a table.
 struct TableBuilder {
     let definition: Definition
+    let profile: RuleProfile
     var problems: [String] = []
     var bytes: [UInt8] = []
     private var places: [String: ByteRange] = [:]
@@ -23,6 +24,9 @@ struct TableBuilder {
 
     private struct OperationPlaces {
         var id, tag, audit: ByteRange
+        var tolerated: Int32
+        var toleratedText: ByteRange
+        var ended: EndedFacts?
         var firstRule, ruleCount, firstAction, actionCount: Int
     }
 
@@ -30,9 +34,15 @@ struct TableBuilder {
         var key, audit: ByteRange
         var limitClass: Int
         var action: Action
+        var ended: EndedFacts?
     }
 
-    init(_ definition: Definition) { self.definition = definition }
+    var patterns = PatternCompiler()
+
+    init(_ definition: Definition, profile: RuleProfile) {
+        self.definition = definition
+        self.profile = profile
+    }
 
     mutating func build() {
         limitClasses = definition.limitClasses.map(\.name)
@@ -61,7 +71,13 @@ struct TableBuilder {
         let firstRule = rules.count
         var built: [(String, ParameterRule)] = []
         for (order, parameter) in operation.parameters.enumerated() where parameter.place == .query {
-            built.append((parameter.name, compile(parameter, order)))
+            var rule = compile(parameter, order)
+            if parameter.notBefore != nil { rule.pair = .before }
+            if operation.parameters.contains(where: { $0.place == .query && $0.notBefore == parameter.name })
+            {
+                rule.pair = .since
+            }
+            built.append((parameter.name, rule))
         }
         rules += built.sorted { Array($0.0.utf8).lexicographicallyPrecedes(Array($1.0.utf8)) }.map(\.1)
         let ruleCount = rules.count - firstRule
@@ -74,12 +90,24 @@ struct TableBuilder {
             actionPlaces.append(
                 ActionPlaces(
                     key: add(action.key), audit: add(action.auditAction),
-                    limitClass: limitClasses.firstIndex(of: name) ?? 0, action: action))
+                    limitClass: limitClasses.firstIndex(of: name) ?? 0, action: action,
+                    ended: action.ended.map { compile($0) }))
+        }
+        var tolerated: Int32 = -1
+        var toleratedText = ByteRange.empty
+        if let pattern = operation.tolerated {
+            if let first = patterns.compile(pattern) {
+                tolerated = first
+                toleratedText = add(pythonText(pattern))
+            } else {
+                problems.append("\(operation.id): tolerated is not a pattern that can be used: \(pattern)")
+            }
         }
         operationPlaces.append(
             OperationPlaces(
                 id: add(operation.id), tag: add(operation.tags.first ?? ""),
-                audit: add(operation.auditAction),
+                audit: add(operation.auditAction), tolerated: tolerated, toleratedText: toleratedText,
+                ended: operation.ended.map { compile($0) },
                 firstRule: firstRule, ruleCount: ruleCount, firstAction: firstAction,
                 actionCount: operation.actions.count))
     }
@@ -91,7 +119,19 @@ struct TableBuilder {
         }
     }
 
+    private mutating func compile(_ ended: Ended) -> EndedFacts {
+        EndedFacts(status: ended.status, message: add(ended.message ?? ""))
+    }
+
+    /// A text as Python shows it, quotes included.
+    func pythonText(_ text: String) -> String {
+        var buffer = Buffer(capacity: text.utf8.count * 10 + 2)
+        Array(text.utf8).withUnsafeBufferPointer { buffer.appendPythonRepresentation($0) }
+        return buffer.readable.string
+    }
+
     private mutating func compile(_ parameter: Parameter, _ order: Int) -> ParameterRule {
+        let novaRule = profile == .nova ? parameter.novaRule : nil
         let firstChoice = choices.count
         for choice in parameter.choices {
             choices.append(
@@ -102,11 +142,14 @@ struct TableBuilder {
         let all = Array(parameter.choices.indices)
         let remaining = all.filter { !parameter.retired.contains(parameter.choices[$0]) }
         return ParameterRule(
-            name: add(parameter.name), order: UInt16(order), rule: parameter.rule, v2Rule: parameter.v2Rule,
+            name: add(parameter.name), order: UInt16(order), rule: novaRule ?? parameter.rule,
+            v2Rule: parameter.novaRuleIsForV2 ? novaRule ?? parameter.v2Rule : parameter.v2Rule,
             isList: parameter.isList, minimum: parameter.minimum ?? .lowest,
             maximum: parameter.maximum ?? .highest,
             firstChoice: Int32(firstChoice), choiceCount: Int32(parameter.choices.count),
-            retiredMaximum: parameter.retiredMaximum ?? .highest,
+            retiredMaximum: parameter.retiredMaximum ?? .highest, single: parameter.single ?? .highest,
+            strict: parameter.strict ?? .highest,
+            shortcut: parameter.shortcut, pair: .none,
             choicesText: add(pythonList(parameter, all)),
             remainingText: add(pythonList(parameter, remaining)),
             invalidStatus: UInt16(parameter.invalidStatus), message: add(parameter.message ?? ""))
@@ -130,7 +173,7 @@ struct TableBuilder {
     }
 
     /// Puts a text into the block, once.
-    private mutating func add(_ text: String) -> ByteRange {
+    mutating func add(_ text: String) -> ByteRange {
         if let place = places[text] { return place }
         let place = ByteRange(start: bytes.count, count: text.utf8.count)
         bytes += text.utf8
@@ -202,7 +245,9 @@ struct TableBuilder {
                 cacheClass: operation.cacheClass, cacheScope: operation.cacheScope,
                 content: operation.content,
                 maxContentByteCount: operation.maxContentByteCount, minimum: operation.minimum ?? .lowest,
-                maximum: operation.maximum ?? .highest, firstRule: places.firstRule,
+                maximum: operation.maximum ?? .highest, strict: operation.strict ?? .highest,
+                tolerated: places.tolerated, toleratedText: places.toleratedText, ended: places.ended,
+                firstRule: places.firstRule,
                 ruleCount: places.ruleCount,
                 firstAction: places.firstAction, actionCount: places.actionCount)
         }
@@ -213,7 +258,7 @@ struct TableBuilder {
             ActionFacts(
                 key: all.view(places.key), auditAction: all.view(places.audit), limitClass: places.limitClass,
                 requiresAdmin: places.action.requiresAdmin, minimum: places.action.minimum ?? .lowest,
-                maximum: places.action.maximum ?? .highest)
+                maximum: places.action.maximum ?? .highest, ended: places.ended)
         }
     }
 }

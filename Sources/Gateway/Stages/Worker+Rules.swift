@@ -1,0 +1,59 @@
+internal import Bytes
+internal import Logging
+internal import Loop
+internal import OpenStack
+
+extension Worker {
+    /// Tells whether the rules of the definition are looked at; after one that was only reported they are not.
+    func rulesCount(_ exchange: ExchangePointer) -> Bool {
+        guard exchange.pointee.reportedStatus == 0, exchange.pointee.api >= 0 else { return false }
+        return configuration(of: exchange).apis[exchange.pointee.api].validation != .off
+    }
+
+    /// Refuses by a rule, with the words in `message`; nil where it is only reported, and the request goes on.
+    func refuseByRule(_ exchange: ExchangePointer, _ failure: Failure, status: Int) -> Verdict? {
+        guard configuration(of: exchange).apis[exchange.pointee.api].validation == .report else {
+            exchange.pointee.failure = failure
+            return refuse(exchange, status: status)
+        }
+        exchange.pointee.reportedStatus = UInt16(status)
+        exchangeCounters.countReported(operation: globalOperation(exchange))
+        logReported(exchange, status: status)
+        message.removeAll()
+        return nil
+    }
+
+    /// One line on what would have been refused; at most ten a second and worker, the words cut at 256 bytes.
+    private func logReported(_ exchange: ExchangePointer, status: Int) {
+        guard reportBudget.take(now) else { return }
+        scratch.removeAll()
+        exchange.pointee.requestID.append(to: &scratch)
+        let words = message.readable
+        reportLog.notice(
+            "would be refused",
+            metadata: [
+                "request_id": .string(scratch.readable.string),
+                "operation": .string(operation(of: exchange).map { $0.idBytes.string } ?? "-"),
+                "status": .stringConvertible(status),
+                "message": .string(words.view(0, min(256, words.count)).string),
+            ])
+    }
+}
+
+/// How many lines may still be written in this second.
+struct ReportBudget {
+    private static var linesPerSecond: Int { 10 }
+    private var second: UInt64 = 0
+    private var taken = 0
+
+    /// Takes a line's place, if there is one; `now` is in nanoseconds.
+    mutating func take(_ now: UInt64) -> Bool {
+        if now / 1_000_000_000 != second {
+            second = now / 1_000_000_000
+            taken = 0
+        }
+        guard taken < Self.linesPerSecond else { return false }
+        taken += 1
+        return true
+    }
+}
