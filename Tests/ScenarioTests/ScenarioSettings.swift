@@ -2,13 +2,13 @@ import Foundation
 
 /// The settings of a scenario: a base that its own top-level keys replace.
 ///
-/// `upstream:`, `keystone:` and `validation:` are no keys of the file. What stands under the first two goes under the one
-/// API's upstream and, in a scenario with an `identity` role, under what says how Keystone is asked; the last is a key of
-/// the one API.
+/// `upstream:`, `keystone:`, `validation:` and `virtual_interfaces:` are no keys of the file. What stands under the first
+/// two goes under the one API's upstream and, in a scenario with an `identity` role, under what says how Keystone is asked;
+/// the others are keys of the one API.
 enum ScenarioSettings {
     static let project = "6f70656e737461636b20342065766572"
-    private static let keysOfAPI = ["validation", "virtual_interfaces"]
     static let other = "b322a85578de48beba0f92acce57869b"
+    private static let keysOfAPI = ["validation", "virtual_interfaces"]
 
     static func text(_ fragment: [String], endpoints: [String], keystone: String?, directory: String)
         -> String
