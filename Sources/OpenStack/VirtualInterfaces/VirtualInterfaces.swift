@@ -47,7 +47,7 @@ public enum VirtualInterfaces {
 
         public init() {}
 
-        /// Reads a query; of a repeated parameter the last value counts, and what is no number counts for nothing.
+        /// Reads a query; of a repeated parameter the last number counts, and what is no number counts for nothing.
         ///
         /// - Limits: `scratch` needs room for the query.
         public init(query: ByteView, scratch: inout Buffer) {
@@ -56,9 +56,10 @@ public enum VirtualInterfaces {
                 let name = OperationTable.decoded(query.view(pair.name), &scratch)
                 let isOffset = name.equals("offset")
                 guard isOffset || name.equals("limit") else { continue }
-                let number = Decimal.read(OperationTable.decoded(query.view(pair.value), &scratch))
-                // Beyond this the list has long ended.
-                let value = Int(min(number ?? 0, 1 << 31))
+                let text = OperationTable.decoded(query.view(pair.value), &scratch)
+                guard !text.isEmpty, text.allSatisfy(ASCII.isDigit) else { continue }
+                // Beyond this, and beyond all numbers, the list has long ended.
+                let value = Int(min(Decimal.read(text) ?? .max, 1 << 31))
                 if isOffset {
                     offset = value
                 } else {
