@@ -15,17 +15,20 @@ struct Check: ParsableCommand {
         let (settings, found) = SettingsReader().inspect(file: file)
         var mistakes = found?.list.map(\.description) ?? []
         var operationCount = 0
+        var unused = UnusedParts()
         // A definition that two APIs name is a mistake of the settings already.
         var seen: Set<String> = []
         for api in settings.apis where seen.insert(api.definition).inserted {
-            do throws(UnusableDefinition) {
-                let table = try DefinitionFile.load(api.definition)
+            do throws(DefinitionMistakes) {
+                let definition = try DefinitionFiles.read(api.definition, overlay: api.overlay)
+                let table = try OperationTable.compile(definition, file: api.definition)
                 operationCount += table.operations.count
+                unused.add(definition.unused)
                 if api.virtualInterfaces == .translate, VirtualInterfaces.Operations(in: table) == nil {
                     mistakes.append("\(api.definition):1:1: \(VirtualInterfaces.missing)")
                 }
             } catch {
-                mistakes += error.lines
+                mistakes += error.mistakes.map(\.description)
             }
         }
         guard mistakes.isEmpty else {
@@ -34,5 +37,8 @@ struct Check: ParsableCommand {
         }
         let names = settings.listeners.map(\.address.description).joined(separator: ", ")
         print("\(file): OK, \(operationCount) operations on \(names)")
+        guard unused.count > 0 else { return }
+        print("\(unused.count) parts of the definitions have no effect:")
+        for line in unused.lines { print(line) }
     }
 }

@@ -23,10 +23,23 @@ class Gateway(harness.Gatehouse):
     def __init__(self, directory, cloud, settings=None, api=None, port=0):
         entry = harness.merged(
             {"definition": str(harness.COMPUTE), "upstream": {"endpoints": [cloud.compute_url]}}, api or {})
-        settings = harness.merged({"identity": {"provider": "none"}}, settings or {})
+        settings = harness.merged({"identity": keystone_identity(cloud)}, settings or {})
         super().__init__(directory, cloud.compute_url, {**settings, "apis": [entry]}, port=port)
 
     def access_lines(self):
-        """One mapping per exchange so far, oldest first."""
-        text = pathlib.Path(self.settings["access_log"]["path"]).read_text()
-        return [json.loads(line) for line in text.splitlines()]
+        """One mapping per exchange, oldest first, once those that are in flight have ended and are written."""
+        path = pathlib.Path(self.settings["access_log"]["path"])
+        lines = []
+
+        def are_complete():
+            metrics = self.metrics()
+            lines[:] = path.read_text().splitlines()
+            return metrics["gatehouse_exchanges_in_flight"] == 0 and len(lines) == metrics["gatehouse_exchanges_total"]
+
+        harness.wait_until(are_complete, 60, lambda: f"{len(lines)} access lines are all of {self.metrics()}")
+        return [json.loads(line) for line in lines]
+
+    def upstream_connects(self):
+        """How many connections to Nova were made, Keystone's not counted."""
+        (url,) = self.settings["apis"][0]["upstream"]["endpoints"]
+        return self.metrics()[f'gatehouse_upstream_connects_total{{upstream="{url}"}}']

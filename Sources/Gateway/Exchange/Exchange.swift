@@ -126,8 +126,10 @@ struct Exchange: ~Copyable {
     var judgement: Judgement?
     /// The question it waits for; meaningful while it does.
     var awaited = TokenDigest(words: .init(repeating: 0))
-    /// A service's own token came beside the user's.
-    var isVouchedFor = false
+    /// Whose service token came beside the user's; held as `identity` is.
+    private(set) var service: Unmanaged<Identity>?
+    /// It waited once for its address's budget of unknown tokens.
+    var waitedForBudget = false
     var microversion = MicroversionRequest.absent
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
@@ -176,6 +178,11 @@ struct Exchange: ~Copyable {
         self.identity = identity.map { .passRetained($0) }
     }
 
+    mutating func adoptService(_ service: Identity?) {
+        self.service?.release()
+        self.service = service.map { .passRetained($0) }
+    }
+
     /// Makes the slot fit for its next exchange; blocks and references are given up.
     mutating func reset() {
         handle = .none
@@ -201,7 +208,8 @@ struct Exchange: ~Copyable {
         action = -1
         adopt(nil)
         if judgement != nil { judgement = nil }
-        isVouchedFor = false
+        adoptService(nil)
+        waitedForBudget = false
         microversion = .absent
         queryFacts = QueryFacts()
         acceptedCoding = .identity

@@ -9,7 +9,7 @@ extension Worker {
     /// be over; one that is bad, or no service's, spoils the request, as keystonemiddleware has it.
     func authenticate(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.route.isDiscovery { return .next }
-        guard let token = onlyToken(.xAuthToken, exchange) else { return fail(exchange, .unauthorized) }
+        guard let token = userToken(exchange) else { return fail(exchange, .unauthorized) }
         let house = configuration(of: exchange)
         if let tokens = house.tokens {
             guard let identity = tokens.find(token, wallSeconds: wallSeconds) else {
@@ -20,7 +20,7 @@ extension Worker {
         }
         // Without a provider the upstream judges the token; nothing here may then depend on who asks.
         guard let client = house.keystone else { return .next }
-        if !exchange.pointee.isVouchedFor, hasServiceToken(exchange) {
+        if exchange.pointee.service == nil, hasServiceToken(exchange) {
             guard let service = onlyToken(.xServiceToken, exchange) else {
                 return fail(exchange, .unauthorized)
             }
@@ -28,17 +28,25 @@ extension Worker {
             case .identity(let identity):
                 guard identity.roles.contains(where: { client.shared.settings.serviceRoles.contains($0) })
                 else { return fail(exchange, .unauthorized) }
-                exchange.pointee.isVouchedFor = true
+                exchange.pointee.adoptService(identity)
             case .verdict(let verdict): return verdict
             }
         }
-        switch judge(token, allowsExpired: exchange.pointee.isVouchedFor, exchange, client) {
+        switch judge(token, allowsExpired: exchange.pointee.service != nil, exchange, client) {
         case .identity(let identity):
             guard mayUse(identity, exchange) else { return fail(exchange, .unauthorized) }
             exchange.pointee.adopt(identity)
             return .next
         case .verdict(let verdict): return verdict
         }
+    }
+
+    /// The user's token, in X-Auth-Token; without that field, in X-Storage-Token, its name of old.
+    ///
+    /// - Source: keystonemiddleware takes either, in this order, and a real Nova with it.
+    func userToken(_ exchange: ExchangePointer) -> ByteView? {
+        let isOld = exchange.pointee.head.fields.count(of: .xAuthToken) == 0
+        return onlyToken(isOld ? .xStorageToken : .xAuthToken, exchange)
     }
 
     /// An empty field is none (keystonemiddleware asks whether the value is true).
@@ -60,10 +68,14 @@ extension Worker {
     ///
     /// - Source: keystonemiddleware, `validate_allowed_request`; the service type is the one this proxy stands for.
     private func mayUse(_ identity: Identity, _ exchange: ExchangePointer) -> Bool {
-        guard let rules = identity.accessRules, !exchange.pointee.isVouchedFor else { return true }
+        guard let rules = identity.accessRules, exchange.pointee.service == nil else { return true }
         let bytes = exchange.pointee.headBytes
         let method = bytes.view(exchange.pointee.head.methodName)
-        let path = bytes.view(exchange.pointee.head.target.path)
-        return rules.contains { $0.allows(service: "compute", method: method, path: path) }
+        scratch.removeAll()
+        _ = PercentCoding.decode(
+            bytes.view(exchange.pointee.head.target.path), plusIsSpace: false, into: &scratch)
+        key.removeAll()
+        PercentCoding.appendEncodedPath(scratch.readable, to: &key)
+        return rules.contains { $0.allows(service: "compute", method: method, path: key.readable) }
     }
 }

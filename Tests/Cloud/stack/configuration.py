@@ -33,11 +33,14 @@ class Configuration:
             "password": self.place.password, "user_domain_name": DOMAIN, "project_name": "service",
             "project_domain_name": DOMAIN, **more}
 
-    def tokens(self, user):
-        """How keystonemiddleware in a service validates tokens; its cache is as in production."""
+    def tokens(self, user, service):
+        """How keystonemiddleware in a service validates tokens; its cache is as in production.
+
+        Without the service's type it takes no application credential that is bound to access rules.
+        """
         return {
             **self.login(user), "www_authenticate_uri": self.place.url("keystone"), "memcached_servers": self.memcached,
-            "service_token_roles": "service", "service_token_roles_required": "true"}
+            "service_type": service, "service_token_roles": "service", "service_token_roles_required": "true"}
 
     @property
     def cache(self):
@@ -81,7 +84,7 @@ class Configuration:
             "files": {"filesystem_store_datadir": files},
             "os_glance_staging_store": {"filesystem_store_datadir": self.place.folder("glance", "staging")},
             "os_glance_tasks_store": {"filesystem_store_datadir": self.place.folder("glance", "tasks")},
-            "keystone_authtoken": self.tokens("glance"),
+            "keystone_authtoken": self.tokens("glance", "image"),
             "oslo_concurrency": self.locks("glance"),
         }
 
@@ -90,7 +93,7 @@ class Configuration:
             "DEFAULT": {"use_stderr": "true"},
             "api": {"auth_strategy": "keystone"},
             "placement_database": {"connection": self.place.database("placement")},
-            "keystone_authtoken": self.tokens("placement"),
+            "keystone_authtoken": self.tokens("placement", "placement"),
         }
 
     def neutron(self):
@@ -103,7 +106,7 @@ class Configuration:
                 "notify_nova_on_port_status_changes": "false", "notify_nova_on_port_data_changes": "false",
                 "allow_automatic_dhcp_failover": "false", "dhcp_agent_notification": "false"},
             "database": {"connection": self.place.database("neutron")},
-            "keystone_authtoken": self.tokens("neutron"),
+            "keystone_authtoken": self.tokens("neutron", "network"),
             "oslo_concurrency": self.locks("neutron"),
             "oslo_messaging_notifications": {"driver": "noop"},
             "quotas": {f"quota_{kind}": -1 for kind in ("network", "subnet", "port", "security_group")},
@@ -130,7 +133,7 @@ class Configuration:
             "wsgi": {"api_paste_config": self.place.configuration / "nova" / "api-paste.ini"},
             "api_database": {"connection": self.place.database("nova_api"), "max_pool_size": 10},
             "database": {"connection": self.place.database("nova_cell1"), "max_pool_size": 10},
-            "keystone_authtoken": {**self.tokens("nova"), **service},
+            "keystone_authtoken": {**self.tokens("nova", "compute"), **service},
             "service_user": {**self.login("nova"), "send_service_user_token": "true"},
             "cache": self.cache,
             "glance": {"endpoint_override": self.place.url("glance"), "num_retries": 0},

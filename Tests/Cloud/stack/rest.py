@@ -17,6 +17,8 @@ class Rest:
         self.session = requests.Session()
         # A proxy of the environment must not come between loopback and us.
         self.session.trust_env = False
+        # A connection for each request: none is left open for a test to trip over.
+        self.session.headers["Connection"] = "close"
         if token:
             self.session.headers["X-Auth-Token"] = token
         if microversion:

@@ -117,7 +117,7 @@ class Services:
         """Starts a service under uWSGI, as devstack does; another `process` of it can run on another port."""
         module, count = WEB[name]
         process = process or name
-        path = self.place.configuration / "uwsgi" / f"{process}.ini"
+        path = self.place.folder("uwsgi") / f"{process}.ini"
         settings = uwsgi_settings(self.place.programs.parent, process, module, count, port or self.place.ports[name])
         write(path, {"uwsgi": settings})
         self.processes.spawn(process, [self.place.programs / "uwsgi", "--ini", path])
@@ -133,7 +133,7 @@ def uwsgi_settings(environment, name, module, count, port):
         "http-socket": f"{LOOPBACK}:{port}", "home": environment, "module": f"{module}:application", "need-app": "true",
         "master": "true", "lazy-apps": "true", "processes": count, "threads": 1, "enable-threads": "true",
         "thunder-lock": "true", "die-on-term": "true", "exit-on-reload": "true", "buffer-size": 65535, "listen": 100,
-        "procname-prefix": f"cloud-{name} ", "disable-logging": "true",
+        "procname-prefix-spaced": f"cloud-{name}", "disable-logging": "true",
         # Without it uWSGI closes after each answer and does not say so.
         "add-header": "Connection: close",
     }
