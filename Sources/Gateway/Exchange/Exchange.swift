@@ -128,8 +128,8 @@ struct Exchange: ~Copyable {
     var awaited = TokenDigest(words: .init(repeating: 0))
     /// Whose service token came beside the user's; held as `identity` is.
     private(set) var service: Unmanaged<Identity>?
-    /// It waited once for its address's budget of unknown tokens.
-    var waitedForBudget = false
+    /// It waits for its address's budget of unknown tokens, not for Keystone.
+    var awaitsBudget = false
     var microversion = MicroversionRequest.absent
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
@@ -209,7 +209,7 @@ struct Exchange: ~Copyable {
         adopt(nil)
         if judgement != nil { judgement = nil }
         adoptService(nil)
-        waitedForBudget = false
+        awaitsBudget = false
         microversion = .absent
         queryFacts = QueryFacts()
         acceptedCoding = .identity

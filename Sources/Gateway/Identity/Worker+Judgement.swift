@@ -12,8 +12,8 @@ enum TokenVerdict {
 extension Worker {
     /// How long a read with a token that was good a while ago waits for Keystone before it is served all the same.
     private static var patienceNanoseconds: UInt64 { 500_000_000 }
-    /// How long an unknown token waits for others of its address that are being judged.
-    private static var budgetPatienceNanoseconds: UInt64 { 250_000_000 }
+    /// How long an unknown token waits before it looks again whether others of its address are judged.
+    private static var budgetPauseNanoseconds: UInt64 { 50_000_000 }
 
     /// Judges a token by what is known, or has the exchange wait until Keystone has.
     ///
@@ -36,8 +36,9 @@ extension Worker {
         } else if exchange.pointee.waitDeadline != 0 {
             // Its time is up, unless it only waited for its address's budget.
             exchange.pointee.waitDeadline = 0
-            isUnavailable = !exchange.pointee.waitedForBudget
+            isUnavailable = !exchange.pointee.awaitsBudget
         }
+        exchange.pointee.awaitsBudget = false
         if isUnavailable { client.troubledUntil = now + KeystoneClient.troubleNanoseconds }
         let plain = client.shared.digester.digest(token)
         let digest = allowsExpired ? plain.variant(1) : plain
@@ -62,7 +63,6 @@ extension Worker {
             if !hasStale {
                 address = exchange.pointee.client
                 if let verdict = takeFromBudget(exchange, client) { return .verdict(verdict) }
-                exchange.pointee.waitedForBudget = false
             }
             known = look(mayAsk: true)
         }
@@ -93,7 +93,8 @@ extension Worker {
 
     /// Charges an unknown token to its address; a verdict where that has no more to spend.
     ///
-    /// While some of the address's are under way it waits once for a moment: they may all be good, as behind a NAT.
+    /// While some of the address's are under way it waits, as long as Keystone may take for one: they may all be good,
+    /// as behind a NAT.
     private func takeFromBudget(_ exchange: ExchangePointer, _ client: KeystoneClient) -> Verdict? {
         let address = exchange.pointee.client
         guard
@@ -101,9 +102,10 @@ extension Worker {
                 $0.take(address, now: now)
             })
         else { return nil }
-        if someUnderWay, !exchange.pointee.waitedForBudget {
-            exchange.pointee.waitedForBudget = true
-            exchange.pointee.waitDeadline = now + Self.budgetPatienceNanoseconds
+        let patience = client.pool.responseNanoseconds
+        if someUnderWay, now - exchange.pointee.startedAt < patience {
+            exchange.pointee.awaitsBudget = true
+            exchange.pointee.waitDeadline = now + Self.budgetPauseNanoseconds
             exchangeTimers.set(exchange.pointee.handle.index, deadline: exchange.pointee.waitDeadline)
             return .wait(.identity)
         }
