@@ -137,8 +137,10 @@ extension Worker {
         if let status = refusedQuery(exchange, table) {
             return refuseByRule(exchange, .parameterInvalid, status: status)
         }
-        if case .refused(let status) = table.validateNotEnded(
-            operation: exchange.pointee.operation, action: action, message: &message)
+        // What is translated has not ended for the clients of this house.
+        if !translates(exchange),
+            case .refused(let status) = table.validateNotEnded(
+                operation: exchange.pointee.operation, action: action, message: &message)
         {
             return refuseByRule(exchange, .ended, status: status)
         }
@@ -173,7 +175,7 @@ extension Worker {
     }
 
     /// The microversion whose rules count; `latest` is the highest that the definition has.
-    private func judgedVersion(_ exchange: ExchangePointer, _ table: OperationTable) -> Microversion {
+    func judgedVersion(_ exchange: ExchangePointer, _ table: OperationTable) -> Microversion {
         switch exchange.pointee.microversion {
         case .version(let version): version
         case .latest: table.maximum
