@@ -1,14 +1,18 @@
 """Plays a list of requests against a running cloud and writes what is said, one JSON line for each.
 
-    python -m verdicts.record CLOUD_JSON LIST [GATEWAY_URL] >answers.jsonl
+    cd Tests/Cloud; PYTHON -m verdicts.record CLOUD_JSON LIST [GATEWAY_URL] >answers.jsonl
 
-Run in Tests/Cloud with the environment of `run`. LIST is a file of requests, or `generated`, or `order`. Each line has
-the request's id, what Nova answers (status, fault name, message, and who that depends on: class and whether the request
-alone decides) and, with GATEWAY_URL, what is said through there and whether that differs.
+PYTHON is the one that `run` installs. LIST is a file of requests, or `generated`, or `order`. Each line has the
+request's id, what Nova answers (status, fault name, message, and the class of a refusal with whether the request alone
+decides it) and, with GATEWAY_URL, what is said through there and what differs. Without, Nova is asked twice.
 """
 
 import json
+import pathlib
 import sys
+
+# What starts programs under test is there; not in PYTHONPATH, which programs started here would see.
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "Peers"))
 
 from stack.description import Cloud
 
