@@ -78,7 +78,7 @@ TABLE = [
     Exception_(
         "targets longer than max_target_size",
         "uWSGI drops a query of more than 32 kB silently, and with it limit and filters.",
-        lambda pair: pair.through.status == 414 and "*" in pair.request.target),
+        lambda pair: pair.through.status == 414 and len(pair.data.partition(b"\r\n")[0]) > 8192),
     Exception_(
         "heads larger than max_head_size or max_fields",
         "uWSGI drops the connection at 64 kB or 120 lines; the limit here is lower and says what it is.",
