@@ -6,6 +6,7 @@
 `through`   one Gatehouse for the whole run, published in the catalog: region and requests that it has seen
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -29,8 +30,8 @@ def cloud(tmp_path_factory):
         return
     state = tmp_path_factory.mktemp("cloud")
     command = [sys.executable, HERE / "cloud.py"]
-    started = subprocess.run([*command, "start", "--state", state])
     try:
+        started = subprocess.run([*command, "start", "--state", state], timeout=600)
         assert started.returncode == 0, "the cloud did not start; what it said is above"
         yield Cloud.read(state / "cloud.json")
     finally:
@@ -46,8 +47,10 @@ def gateway(cloud, tmp_path):
         return running[-1]
 
     yield start
-    for one in running:
-        one.close()
+    # Each is ended, also when one before it did not end well.
+    with contextlib.ExitStack() as ends:
+        for one in running:
+            ends.callback(one.close)
 
 
 class Published:
