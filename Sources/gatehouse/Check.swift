@@ -1,5 +1,6 @@
 import ArgumentParser
 import Gateway
+import OpenStack
 
 /// `gatehouse check FILE`
 struct Check: ParsableCommand {
@@ -14,13 +15,17 @@ struct Check: ParsableCommand {
         let (settings, found) = SettingsReader().inspect(file: file)
         var mistakes = found?.list.map(\.description) ?? []
         var operationCount = 0
+        var unused = UnusedParts()
         // A definition that two APIs name is a mistake of the settings already.
         var seen: Set<String> = []
         for api in settings.apis where seen.insert(api.definition).inserted {
-            do throws(UnusableDefinition) {
-                operationCount += try DefinitionFile.load(api.definition).operations.count
+            do throws(DefinitionMistakes) {
+                let definition = try DefinitionFiles.read(api.definition, overlay: api.overlay)
+                operationCount += try OperationTable.compile(definition, file: api.definition).operations
+                    .count
+                unused.add(definition.unused)
             } catch {
-                mistakes += error.lines
+                mistakes += error.mistakes.map(\.description)
             }
         }
         guard mistakes.isEmpty else {
@@ -29,5 +34,8 @@ struct Check: ParsableCommand {
         }
         let names = settings.listeners.map(\.address.description).joined(separator: ", ")
         print("\(file): OK, \(operationCount) operations on \(names)")
+        guard unused.count > 0 else { return }
+        print("\(unused.count) parts of the definitions have no effect:")
+        for line in unused.lines { print(line) }
     }
 }

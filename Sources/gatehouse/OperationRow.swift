@@ -18,13 +18,16 @@ struct OperationRow: Encodable {
     var limit: String
     var audit: String
     var versions: Versions
+    /// There when the document calls the operation deprecated.
+    var deprecated: Bool?
 
     /// The rows of an operation: itself and each of its actions.
     static func rows(_ operation: OpenStack.Operation) -> [OperationRow] {
         let row = OperationRow(
             id: operation.id, method: operation.method.name.description, path: operation.path,
             cache: operation.cacheClass == .list ? "list" : "none", limit: operation.limitClass,
-            audit: operation.auditAction, versions: versions(operation.minimum, operation.maximum))
+            audit: operation.auditAction, versions: versions(operation.minimum, operation.maximum),
+            deprecated: operation.isDeprecated ? true : nil)
         return [row]
             + operation.actions.map { action in
                 var actionRow = row

@@ -39,8 +39,8 @@ struct CacheKeyTests {
         do {
             let settings = try SettingsReader(environment: [:]).read(
                 Array(Self.settings.utf8), file: "test", directory: SettingsPlaces.root)
-            let text = try String(contentsOfFile: settings.apis[0].definition, encoding: .utf8)
-            return try Configuration(settings, definitions: [.init(text: text, addresses: [:])])
+            let definition = try DefinitionFiles.read(settings.apis[0].definition)
+            return try Configuration(settings, definitions: [.init(definition: definition, addresses: [:])])
         } catch {
             Issue.record("\(error)")
             return nil

@@ -92,6 +92,59 @@ struct SettingsCommandTests {
         #expect(outcome.output.contains("\(directory)/api.yaml:1:"))
     }
 
+    private static let generated = "Tests/Corpora/OpenAPI/generated.yaml"
+    private static let overlay = "config/openapi/compute-overlay.yaml"
+
+    @Test
+    func `check and operations take a generated definition with an overlay and list what has no effect`()
+        throws
+    {
+        let directory = FileManager.default.temporaryDirectory.path + "/gatehouse-check-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let root = SettingsPlaces.root + "/"
+        let file = directory + "/gatehouse.yaml"
+        let text = """
+            listeners: [{address: "127.0.0.1:8774"}]
+            apis:
+              - definition: \(root)\(Self.generated)
+                overlay: OVERLAY
+                upstream: {endpoints: ["http://127.0.0.1:1"]}
+            identity: {provider: none}
+            """
+        try text.replacing("OVERLAY", with: root + Self.overlay)
+            .write(toFile: file, atomically: true, encoding: .utf8)
+        let outcome = try Self.run(["check", file])
+        #expect(outcome.status == 0)
+        let lines = outcome.output.split(separator: "\n")
+        #expect(lines.first?.hasPrefix("\(file): OK, ") == true)
+        #expect(lines.dropFirst().first?.hasSuffix(" parts of the definitions have no effect:") == true)
+        #expect(
+            lines.contains {
+                $0.contains("generated.yaml:") && $0.contains(": not used: max-ver of the parameter")
+            })
+
+        let options = ["--definition", Self.generated, "--overlay", Self.overlay]
+        let rows = try Self.run(["operations"] + options)
+        #expect(rows.status == 0)
+        #expect(rows.output.contains("\nservers.action:os-start "))
+        #expect(
+            rows.errors.contains("compute-overlay.yaml:") && rows.errors.contains("nothing has this target"))
+
+        try "overlay: 2.0.0\n".write(toFile: directory + "/overlay.yaml", atomically: true, encoding: .utf8)
+        try text.replacing("OVERLAY", with: "overlay.yaml").write(
+            toFile: file, atomically: true, encoding: .utf8)
+        let refused = try Self.run(["check", file])
+        #expect(refused.status == 1)
+        #expect(refused.output.contains("\(directory)/overlay.yaml:1:10: overlay must be 1.0\n"))
+    }
+
+    @Test func `an overlay needs a definition`() throws {
+        let outcome = try Self.run(["operations", "--overlay", "a"])
+        #expect(outcome.status == 64)
+        #expect(outcome.errors.contains("--overlay needs --definition."))
+    }
+
     @Test(arguments: [
         [], ["--config", "config/gatehouse.yaml"], ["--definition", "config/openapi/compute.yaml"],
     ])

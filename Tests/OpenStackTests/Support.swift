@@ -67,3 +67,39 @@ func verdict(
     case .refused(let status): return "\(status) \(message.readable.string)"
     }
 }
+
+/// A document of the generated form with a construct a path; what stands at `/v2.1/things` is written by the tests.
+func generatedDocument(_ things: String, components: String = "") -> String {
+    """
+    openapi: 3.1.0
+    info: {title: Things, version: '2.90', description: D}
+    paths:
+      /v2.1/things:
+    \(things)
+    components:
+      parameters:
+        limit: {in: query, name: limit, schema: {minLength: 1, minimum: 0, pattern: '^[0-9]*$', type: [integer, string]}}
+        id: {in: path, name: id, required: true, description: an id, schema: {type: string}}
+      schemas:
+        Empty: {type: object}
+    \(components)
+    """
+}
+
+func readDefinition(_ text: String, overlay: String? = nil) throws(DefinitionMistakes) -> Definition {
+    try Definition.read(
+        DefinitionText(text: text, file: "things.yaml"),
+        overlay: overlay.map { DefinitionText(text: $0, file: "overlay.yaml") })
+}
+
+/// The mistakes a line each, or nothing.
+func definitionMistakes(_ text: String, overlay: String? = nil) -> String {
+    do throws(DefinitionMistakes) {
+        _ = try readDefinition(text, overlay: overlay)
+        return ""
+    } catch {
+        return error.description
+    }
+}
+
+func version(_ text: String) -> Microversion { withBytes(text) { Microversion.read($0)! } }

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import OpenStack
 
 /// Why an answer was made here, or why there was none: the closed list.
 ///
@@ -57,7 +58,7 @@ enum Failure: UInt8, CaseIterable {
         case .unreadableRequest: (400, "The request content could not be read.")
         case .headTimeout: (408, "The server timed out waiting for the request head.")
         case .contentTimeout: (408, "The server timed out waiting for the request content.")
-        case .contentTooLarge: (413, "Request is too large.")
+        case .contentTooLarge: (413, Messages.contentTooLarge)
         case .tooManyBadTokens: (429, "Too many requests with tokens that are not valid.")
         case .tooManyExchanges, .draining, .noEndpoint, .connectFailed, .identityUnavailable:
             (503, "The server is currently unavailable. Please try again at a later time.")

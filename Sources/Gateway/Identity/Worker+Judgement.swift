@@ -135,9 +135,9 @@ extension Worker {
     /// The upstream did not take the token that Keystone called good: it is judged anew at its next use.
     func forgetToken(_ exchange: ExchangePointer) {
         guard let client = configuration(of: exchange).keystone, exchange.pointee.call == nil,
-            let range = exchange.pointee.head.fields.find(.xAuthToken)
+            let token = userToken(exchange)
         else { return }
-        let digest = client.shared.digester.digest(exchange.pointee.headBytes.view(range))
+        let digest = client.shared.digester.digest(token)
         client.shared.judgements.drop(digest, now: now)
         client.shared.judgements.drop(digest.variant(1), now: now)
     }

@@ -36,16 +36,16 @@ final class Configuration {
     var exchangeCount = 0
 
     /// - Parameter keystone: what all workers share of it, where the provider is `keystone`.
-    init(_ settings: Settings, definitions: [Definition], keystone: Keystone? = nil) throws {
+    init(_ settings: Settings, definitions: [Source], keystone: Keystone? = nil) throws {
         self.settings = settings
         var compiled: [API] = []
         var operationCount = 0
-        for (api, definition) in zip(settings.apis, definitions) {
+        for (api, source) in zip(settings.apis, definitions) {
             let endpoints = api.upstream.endpoints.map { endpoint in
-                Endpoint(url: endpoint.url, addresses: definition.addresses[endpoint] ?? [])
+                Endpoint(url: endpoint.url, addresses: source.addresses[endpoint] ?? [])
             }
-            let table = try OperationTable.load(
-                text: definition.text, file: api.definition, profile: api.validation.profile)
+            let table = try OperationTable.compile(
+                source.definition, file: api.definition, profile: api.validation.profile)
             compiled.append(
                 API(
                     table: table, validation: api.validation.mode,
@@ -84,9 +84,9 @@ final class Configuration {
         apis.flatMap { $0.upstream.endpoints } + (keystone?.pool.endpoints ?? [])
     }
 
-    /// What reading the settings brought from outside: a definition's text and its endpoints' addresses.
-    struct Definition: Sendable {
-        let text: String
+    /// What reading the settings brought from outside: an API's definition and its endpoints' addresses.
+    struct Source: Sendable {
+        let definition: Definition
         let addresses: [Settings.Endpoint: [SocketAddress]]
     }
 }

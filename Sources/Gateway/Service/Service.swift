@@ -3,6 +3,7 @@ internal import Dispatch
 internal import Foundation
 internal import Logging
 internal import Loop
+internal import OpenStack
 
 /// A running gateway: its workers, its listeners, its signals.
 public final class Service: @unchecked Sendable {
@@ -39,6 +40,7 @@ public final class Service: @unchecked Sendable {
         SignalSource.ignore(SIGPIPE)
         let descriptors = DescriptorLimit.raise()
         let definitions = try Self.readDefinitions(settings)
+        noteUnused(settings, definitions)
         keystone = try Self.keystone(settings, replacing: nil)
         if let path = settings.accessLog?.path {
             accessLog = try Self.named("access_log") { try AppendFile(path: path) }
@@ -135,6 +137,7 @@ public final class Service: @unchecked Sendable {
         do {
             fresh = try SettingsReader().read(file: file)
             let definitions = try Self.readDefinitions(fresh)
+            noteUnused(fresh, definitions)
             let found = try Self.keystone(fresh, replacing: self.keystone)
             keystone = found
             configurations = try shared.workers.map { _ in
@@ -192,18 +195,16 @@ public final class Service: @unchecked Sendable {
 
     // MARK: - What the settings name
 
-    private static func readDefinitions(_ settings: Settings) throws -> [Configuration.Definition] {
+    private static func readDefinitions(_ settings: Settings) throws -> [Configuration.Source] {
         try settings.apis.map { api in
-            let text = try named(api.definition) {
-                try String(contentsOfFile: api.definition, encoding: .utf8)
-            }
+            let definition = try DefinitionFiles.read(api.definition, overlay: api.overlay)
             var addresses: [Settings.Endpoint: [SocketAddress]] = [:]
             for endpoint in api.upstream.endpoints {
                 addresses[endpoint] = try named(endpoint.url) {
                     try Resolver.resolve(host: endpoint.address.host, port: endpoint.address.port)
                 }
             }
-            return Configuration.Definition(text: text, addresses: addresses)
+            return Configuration.Source(definition: definition, addresses: addresses)
         }
     }
 
@@ -216,6 +217,19 @@ public final class Service: @unchecked Sendable {
         let adminRoles = settings.identity.adminRoles
         if let old, old.serves(named, adminRoles: adminRoles, addresses: addresses) { return old }
         return Keystone(named, adminRoles: adminRoles, addresses: addresses)
+    }
+
+    /// Says in a line that a definition has parts without effect; `gatehouse check` lists them.
+    private func noteUnused(_ settings: Settings, _ sources: [Configuration.Source]) {
+        for (api, source) in zip(settings.apis, sources) where source.definition.unused.count > 0 {
+            let unused = source.definition.unused
+            log.notice(
+                "parts of a definition have no effect",
+                metadata: [
+                    "definition": "\(api.definition)", "count": "\(unused.count)",
+                    "kinds": "\(unused.kinds.count)", "first": "\(unused.lines.first ?? "")",
+                ])
+        }
     }
 
     private static func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {

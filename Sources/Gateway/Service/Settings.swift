@@ -80,11 +80,14 @@ extension Settings {
     public struct API: Sendable, Equatable {
         /// Absolute path of the OpenAPI 3.1 document.
         public var definition: String
+        /// Absolute path of the OpenAPI Overlay 1.0 document that is laid over the definition; nil means none.
+        public var overlay: String?
         public var validation = Validation()
         public var upstream: Upstream
 
-        public init(definition: String, upstream: Upstream) {
+        public init(definition: String, overlay: String? = nil, upstream: Upstream) {
             self.definition = definition
+            self.overlay = overlay
             self.upstream = upstream
         }
     }

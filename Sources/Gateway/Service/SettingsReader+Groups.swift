@@ -106,6 +106,7 @@ extension SettingsReading {
             let group = SettingsMapping(item, .api, "apis", self)
             let definitionNode = group.requiredNode("definition")
             let definition = definitionNode.flatMap { scalar($0, "definition", readableFile) }
+            let overlay = group.node("overlay").flatMap { scalar($0, "overlay", readableFile) }
             var upstream = Settings.Upstream(endpoints: [])
             if let node = group.requiredNode("upstream") {
                 upstream = self.upstream(SettingsMapping(node, .upstream, "upstream", self))
@@ -114,7 +115,7 @@ extension SettingsReading {
             if apis.contains(where: { $0.definition == definition }) {
                 add(definitionNode?.mark, "`definition`: this file is another API's definition already")
             }
-            var api = Settings.API(definition: definition, upstream: upstream)
+            var api = Settings.API(definition: definition, overlay: overlay, upstream: upstream)
             api.validation = validation(group.subgroup("validation", .validation))
             apis.append(api)
         }

@@ -9,7 +9,7 @@ extension Worker {
     /// be over; one that is bad, or no service's, spoils the request, as keystonemiddleware has it.
     func authenticate(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.route.isDiscovery { return .next }
-        guard let token = onlyToken(.xAuthToken, exchange) else { return fail(exchange, .unauthorized) }
+        guard let token = userToken(exchange) else { return fail(exchange, .unauthorized) }
         let house = configuration(of: exchange)
         if let tokens = house.tokens {
             guard let identity = tokens.find(token, wallSeconds: wallSeconds) else {
@@ -39,6 +39,14 @@ extension Worker {
             return .next
         case .verdict(let verdict): return verdict
         }
+    }
+
+    /// The user's token, in X-Auth-Token; without that field, in X-Storage-Token, its name of old.
+    ///
+    /// - Source: keystonemiddleware takes either, in this order, and a real Nova with it.
+    func userToken(_ exchange: ExchangePointer) -> ByteView? {
+        let isOld = exchange.pointee.head.fields.count(of: .xAuthToken) == 0
+        return onlyToken(isOld ? .xStorageToken : .xAuthToken, exchange)
     }
 
     /// An empty field is none (keystonemiddleware asks whether the value is true).

@@ -146,6 +146,8 @@ public struct Operation: Sendable {
     public var tags: [String] = []
     /// A version document, which needs no token.
     public var isDiscovery = false
+    /// The document calls it deprecated.
+    public var isDeprecated = false
     public var cacheClass = CacheClass.none
     public var cacheScope = CacheScope.project
     public var limitClass = "read"
@@ -216,12 +218,21 @@ public struct DefinitionMistake: Hashable, Sendable, CustomStringConvertible {
     public var column: Int
     public var message: String
 
+    public init(file: String, line: Int, column: Int, message: String) {
+        self.file = file
+        self.line = line
+        self.column = column
+        self.message = message
+    }
+
     public var description: String { "\(file):\(line):\(column): \(message)" }
 }
 
 /// All things wrong in a definition file, in the file's order.
 public struct DefinitionMistakes: Error, CustomStringConvertible {
     public var mistakes: [DefinitionMistake]
+
+    public init(mistakes: [DefinitionMistake]) { self.mistakes = mistakes }
 
     public var description: String { mistakes.map(\.description).joined(separator: "\n") }
 }

@@ -22,8 +22,8 @@ extension DefinitionReader {
                 }
             case "limit": operation.limitClass = limitClass(value) ?? operation.limitClass
             case "audit": operation.auditAction = auditAction(value) ?? operation.auditAction
-            case "min": operation.minimum = version(value, key)
-            case "max": operation.maximum = version(value, key)
+            case "min": operation.minimum = bound(value, key)
+            case "max": operation.maximum = bound(value, key)
             case "strict": operation.strict = version(value, key)
             case "tolerated": operation.tolerated = string(value, key)
             case "admin": operation.requiresAdmin = bool(value, key) ?? false
@@ -35,34 +35,37 @@ extension DefinitionReader {
             case "max_content":
                 operation.maxContentByteCount =
                     integer(value, key, in: 0...(1 << 40)) ?? operation.maxContentByteCount
-            case "actions": operation.actions = readActions(value)
+            case "actions": readActions(value, into: &operation.actions)
             default: add("unknown key in x-gatehouse: \(key)", at: keyNode(key, of: node))
             }
         }
     }
 
-    private mutating func readActions(_ node: Node) -> [Action] {
+    /// Reads `actions`, which says more of those that the document names itself, or names further ones.
+    private mutating func readActions(_ node: Node, into actions: inout [Action]) {
         if node.sequence != nil {
-            return strings(node, "actions").map { Action(key: $0, auditAction: "update") }
+            for name in strings(node, "actions") where !actions.contains(where: { $0.key == name }) {
+                actions.append(Action(key: name, auditAction: "update"))
+            }
+            return
         }
-        var actions: [Action] = []
         for (name, value) in pairs(node, "actions") {
-            var action = Action(key: name, auditAction: "update")
+            let index = actions.firstIndex { $0.key == name }
+            var action = index.map { actions[$0] } ?? Action(key: name, auditAction: "update")
             for (key, value) in pairs(value, name) {
                 switch key {
                 case "audit": action.auditAction = auditAction(value) ?? action.auditAction
                 case "limit": action.limitClass = limitClass(value)
-                case "min": action.minimum = version(value, key)
-                case "max": action.maximum = version(value, key)
+                case "min": action.minimum = bound(value, key)
+                case "max": action.maximum = bound(value, key)
                 case "admin": action.requiresAdmin = bool(value, key) ?? false
                 case "ended": action.ended = ended(value)
                 case "secrets": action.secrets = strings(value, key)
                 default: add("unknown key of an action: \(key)", at: value)
                 }
             }
-            actions.append(action)
+            if let index { actions[index] = action } else { actions.append(action) }
         }
-        return actions
     }
 
     private mutating func limitClass(_ node: Node) -> String? {
@@ -146,12 +149,17 @@ extension DefinitionReader {
         var parameter = Parameter(name: "", place: .query)
         parameter.invalidStatus = defaultInvalidStatus
         var extra: Node?
+        var versions: Node?
         var implied = Rule.any
         for (key, value) in pairs(node, "a parameter") {
             switch key {
             case "name": parameter.name = string(value, key) ?? ""
             case "in":
                 guard let place = string(value, key).flatMap(Parameter.Place.init(rawValue:)) else {
+                    if value.string == "cookie" {
+                        note("a cookie", at: value)
+                        return nil
+                    }
                     add("in is query, path or header", at: value)
                     return nil
                 }
@@ -159,10 +167,25 @@ extension DefinitionReader {
             case "required": parameter.isRequired = bool(value, key) ?? false
             case "schema": implied = readSchema(value, into: &parameter)
             case "x-gatehouse": extra = value
+            case "x-openstack": versions = value
             default: break
             }
         }
+        if let versions, isGenerated {
+            let (minimum, maximum) = bounds(versions, "the parameter")
+            parameter.minimum = minimum ?? parameter.minimum
+            parameter.maximum = maximum ?? parameter.maximum
+        }
         if parameter.name.isEmpty { add("a parameter needs a name", at: node) }
+        if isGenerated, extra?["rule"] == nil {
+            for (key, place) in unchecked { noteKeyword(key, at: place) }
+            // Nova routes any text and looks it up; few endpoints have words of their own for a wrong one.
+            if parameter.place == .path, implied != .any {
+                note("a form for a parameter of the path; Nova judges it", at: node)
+                implied = .any
+            }
+        }
+        unchecked = []
         parameter.rule = implied
         var v2Rule: Rule?
         if let extra { readParameterExtension(extra, into: &parameter, &v2Rule) }
@@ -173,42 +196,6 @@ extension DefinitionReader {
         parameter.novaRuleIsForV2 = v2Rule == nil
         parameter.v2Rule = v2Rule ?? parameter.rule
         return parameter
-    }
-
-    /// Reads what a schema says about a text, and the rule that follows when none is named.
-    private mutating func readSchema(_ node: Node, into parameter: inout Parameter) -> Rule {
-        var rule = Rule.any
-        for (key, value) in pairs(node, "schema") {
-            switch key {
-            case "type": if value.string == "array" { parameter.isList = true }
-            case "items":
-                let inner = readSchema(value, into: &parameter)
-                if inner != .any { rule = inner }
-            case "pattern": if value.string == "^[0-9]*$" { rule = .digits }
-            case "format":
-                switch value.string {
-                case "date-time": rule = .dateTime
-                case "uuid": rule = .uuid
-                case "regex": rule = .regex
-                default: break
-                }
-            case "enum":
-                for item in list(value, key) {
-                    guard let choice = item.scalar?.string else {
-                        add("enum holds plain values", at: item)
-                        continue
-                    }
-                    // Written without quotes, true and false are no strings; Nova's message shows them as Python does.
-                    if item.bool != nil, item.scalar?.style == .plain {
-                        parameter.truthChoices.insert(parameter.choices.count)
-                    }
-                    parameter.choices.append(choice)
-                }
-                rule = .choice
-            default: break
-            }
-        }
-        return rule
     }
 
     private mutating func readParameterExtension(
@@ -222,8 +209,8 @@ extension DefinitionReader {
             case "not_before": parameter.notBefore = string(value, key)
             case "shortcut": parameter.shortcut = shortcut(value)
             case "invalid": parameter.invalidStatus = invalidStatus(value) ?? parameter.invalidStatus
-            case "min": parameter.minimum = version(value, key)
-            case "max": parameter.maximum = version(value, key)
+            case "min": parameter.minimum = bound(value, key)
+            case "max": parameter.maximum = bound(value, key)
             case "single": parameter.single = version(value, key)
             case "strict": parameter.strict = version(value, key)
             case "members": parameter.members = value.string == "never" ? .highest : version(value, key)

@@ -1,11 +1,10 @@
 extension DefinitionReader {
     mutating func add(_ message: String, at place: Node.Place) {
-        // This bound only keeps a hostile file from filling memory.
+        // This bound only keeps a hostile file from filling memory. A part that many refer to is told once.
         guard mistakes.count < 1_000 else { return }
-        mistakes.append(
-            DefinitionMistake(
-                file: files[Int(place.file)], line: Int(place.line), column: Int(place.column),
-                message: message))
+        let mistake = DefinitionMistake(
+            file: files[Int(place.file)], line: Int(place.line), column: Int(place.column), message: message)
+        if told.insert(mistake).inserted { mistakes.append(mistake) }
     }
 
     mutating func add(_ message: String, at node: Node) { add(message, at: node.place) }
@@ -76,5 +75,10 @@ extension DefinitionReader {
             return nil
         }
         return version
+    }
+
+    /// An end of a range of versions; `none` for one that is open, whatever the document says.
+    mutating func bound(_ node: Node, _ what: String) -> Microversion? {
+        node.string == "none" ? nil : version(node, what)
     }
 }

@@ -18,7 +18,12 @@ struct DefinitionReader {
     var sharedSchemas: [String: Node] = [:]
     var seenIDs: Set<String> = []
     var seenPaths: Set<String> = []
+    var told: Set<DefinitionMistake> = []
     var noted: Set<String> = []
+    /// Keywords of the parameter being read that no rule stands for.
+    var unchecked: [(key: String, node: Node)] = []
+    var schemaDepth = 0
+    var schemaCount = 0
 
     /// Reads all of a definition; throws every mistake there is, or the one that ends reading.
     ///
@@ -37,12 +42,10 @@ struct DefinitionReader {
         return reader.definition
     }
 
-    /// The mistakes in the files' order; one in a part that many refer to is told once.
+    /// The mistakes in the files' order.
     private func takeMistakes() -> DefinitionMistakes {
-        var seen: Set<DefinitionMistake> = []
-        let unique = mistakes.filter { seen.insert($0).inserted }
-        return DefinitionMistakes(
-            mistakes: unique.sorted {
+        DefinitionMistakes(
+            mistakes: mistakes.sorted {
                 let (left, right) = (files.firstIndex(of: $0.file) ?? 0, files.firstIndex(of: $1.file) ?? 0)
                 return (left, $0.line, $0.column) < (right, $1.line, $1.column)
             })
@@ -86,17 +89,22 @@ struct DefinitionReader {
                     }
                 }
             case "components":
-                for (key, value) in pairs(node, "components") where key == "parameters" {
-                    for (name, parameter) in pairs(value, "parameters") { sharedParameters[name] = parameter }
+                for (key, value) in pairs(node, "components") {
+                    switch key {
+                    case "parameters":
+                        for (name, parameter) in pairs(value, key) { sharedParameters[name] = parameter }
+                    case "schemas": for (name, schema) in pairs(value, key) { sharedSchemas[name] = schema }
+                    default: break
+                    }
                 }
             case "x-gatehouse": readDefaults(node)
             default: break
             }
         }
+        let stated = members.first { $0.key == "paths" }
+        if isGenerated, let stated { deriveDefaults(stated.value) }
         if definition.roots.isEmpty { add("x-gatehouse.roots is missing", at: root) }
-        guard let paths = members.first(where: { $0.key == "paths" }) else {
-            return add("paths is missing", at: root)
-        }
+        guard let paths = stated else { return add("paths is missing", at: root) }
         for (path, node) in pairs(paths.value, "paths") {
             readPath(path, node, keyNode(path, of: paths.value))
         }
@@ -145,7 +153,14 @@ struct DefinitionReader {
         definition.roots.append((path, version))
     }
 
-    private mutating func readPath(_ path: String, _ node: Node, _ place: Node) {
+    private mutating func readPath(_ stated: String, _ node: Node, _ place: Node) {
+        var path = stated
+        if isGenerated {
+            guard let served = servedPath(stated) else {
+                return note("a path that is under none of the roots", at: place)
+            }
+            path = served
+        }
         guard let names = templateNames(path) else {
             return add("not a path: it begins with a slash, and braces hold whole segments", at: place)
         }
@@ -156,12 +171,16 @@ struct DefinitionReader {
             separator: "/")
         if !seenPaths.insert(shape).inserted { add("the same path twice: \(path)", at: place) }
         var shared: [Parameter] = []
-        let members = pairs(node, path)
+        let members = pairs(node, stated)
         for (key, value) in members where key == "parameters" { shared = readParameters(value) }
         for (key, value) in members {
             guard let method = method(key) else {
-                if key != "parameters", key != "summary", key != "description", key != "servers" {
-                    add("unknown method: \(key)", at: value)
+                switch key {
+                case "parameters", "summary", "description": break
+                case "servers", "$ref", "trace":
+                    note("\(key) of a path", at: value)
+                case _ where key.hasPrefix("x-"): break
+                default: add("unknown method: \(key)", at: value)
                 }
                 continue
             }
@@ -204,24 +223,35 @@ struct DefinitionReader {
         if method == .post || method == .put || method == .patch { operation.content = content }
         operation.maxContentByteCount = maxContent
         operation.parameters = shared
-        for (key, value) in pairs(node, "\(method.name) \(path)") {
+        let members = pairs(node, "\(method.name) \(path)")
+        if isGenerated {
+            operation.id = generatedID(operation, node["operationId"])
+            deriveOperation(&operation, node)
+        }
+        for (key, value) in members {
             switch key {
-            case "operationId": operation.id = readID(value)
+            case "operationId": if !isGenerated { operation.id = readID(value) }
             case "tags": operation.tags = strings(value, key)
-            case "parameters": operation.parameters += readParameters(value)
-            case "requestBody": if operation.content == .none { operation.content = content }
-            case "responses":
-                for (code, described) in pairs(value, key) {
-                    guard let number = Int(code), (100..<600).contains(number) else {
-                        add("not a status: \(code)", at: described)
-                        continue
-                    }
-                    operation.responseCodes.append(number)
+            case "deprecated": operation.isDeprecated = bool(value, key) ?? false
+            case "parameters":
+                // A parameter of the operation stands in for the path's own of that name.
+                let own = readParameters(value)
+                operation.parameters.removeAll { of in
+                    own.contains { $0.name == of.name && $0.place == of.place }
                 }
+                operation.parameters += own
+            case "requestBody":
+                if operation.content == .none { operation.content = content }
+                if value["content"]?.mapping?.contains(where: { $0.value["schema"] != nil }) == true {
+                    note("a schema of content beyond the actions it names; Nova judges content", at: value)
+                }
+            case "responses":
+                for (code, described) in pairs(value, key) { readStatus(code, described, into: &operation) }
             case "x-gatehouse": readExtension(value, into: &operation)
             default: break
             }
         }
+        if isGenerated { dropProject(&operation.parameters, names) }
         if operation.id.isEmpty { add("operationId is missing", at: node) }
         for name in names
         where !operation.parameters.contains(where: { $0.place == .path && $0.name == name }) {
@@ -239,12 +269,19 @@ struct DefinitionReader {
         definition.operations.append(operation)
     }
 
-    private mutating func readID(_ node: Node) -> String {
-        guard let id = string(node, "operationId") else { return "" }
-        let isPlain = id.utf8.allSatisfy {
-            (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F || $0 == 0x2E
+    private mutating func readStatus(_ code: String, _ node: Node, into operation: inout Operation) {
+        if let number = Int(code), (100..<600).contains(number) {
+            operation.responseCodes.append(number)
+        } else if code == "default" || code.count == 3 && code.hasSuffix("XX") {
+            note("an answer for a class of statuses", at: node)
+        } else {
+            add("not a status: \(code)", at: node)
         }
-        if !isPlain || !id.contains(".") {
+    }
+
+    mutating func readID(_ node: Node) -> String {
+        guard let id = string(node, "operationId") else { return "" }
+        if !Self.isID(id) {
             add("operationId is resource.verb in lower case: \(id)", at: node)
         }
         if !seenIDs.insert(id).inserted { add("operationId is there twice: \(id)", at: node) }

@@ -30,6 +30,18 @@ public struct UnusedParts: Sendable {
         if kinds[index].places.count < Self.maxPlaceCount { kinds[index].places.append(place()) }
     }
 
+    public init() {}
+
+    /// Adds those of another definition.
+    public mutating func add(_ others: UnusedParts) {
+        for kind in others.kinds {
+            for place in kind.places { add(kind.message, at: place) }
+            guard let index = kinds.firstIndex(where: { $0.message == kind.message }) else { continue }
+            kinds[index].count += kind.count - kind.places.count
+        }
+        count += others.count - others.kinds.reduce(0) { $0 + $1.places.count }
+    }
+
     /// A line for each place that is kept, and one for the rest of each kind.
     public var lines: [String] {
         kinds.flatMap { kind in

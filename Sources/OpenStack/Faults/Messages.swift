@@ -55,8 +55,10 @@ public enum Messages {
     public static var deletedListingForbidden: StaticString {
         "Only administrators may list deleted instances"
     }
-    /// 413, for content longer than the API takes.
-    public static var contentTooLarge: StaticString { "Request is too large." }
+    /// 413, for content longer than the API takes; Nova's words to the letter, with the `%s` that nobody fills in.
+    public static var contentTooLarge: StaticString {
+        "Request is too large. Larger than max_request_body_size (%s)."
+    }
     /// 413 or 429, by a limit.
     public static var rateLimited: StaticString { "This request was rate-limited." }
 
