@@ -12,6 +12,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -30,9 +31,11 @@ def cloud(tmp_path_factory):
         return
     state = tmp_path_factory.mktemp("cloud")
     command = [sys.executable, HERE / "cloud.py"]
+    began = time.monotonic()
     try:
         started = subprocess.run([*command, "start", "--state", state], timeout=600)
         assert started.returncode == 0, "the cloud did not start; what it said is above"
+        Figures("test_cloud").note(f"started and filled in {time.monotonic() - began:.0f} s")
         yield Cloud.read(state / "cloud.json")
     finally:
         subprocess.run([*command, "stop", "--state", state, "--wipe"], check=True)
