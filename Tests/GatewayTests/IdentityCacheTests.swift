@@ -183,52 +183,51 @@ struct AddressBudgetTests {
     private let second: UInt64 = 1_000_000_000
     private func address(_ text: String) -> IPAddress { IPAddress(parsing: text)! }
 
-    @Test func `a burst, then one per interval, and the wait that is told is enough and not too much`() throws
-    {
+    @Test func `a burst, then one per interval, and the wait that is told is enough and not too much`() {
         var budget = AddressBudget(interval: second, burst: 3)
         let one = address("192.0.2.1")
         let now = 1_000 * second
-        for _ in 0..<3 { #expect(budget.take(one, now: now) == nil) }
-        let wait = budget.take(one, now: now) ?? 0
-        #expect(wait == second)
-        #expect(budget.take(one, now: now + wait - 1) == 1)
-        #expect(budget.take(one, now: now + wait) == nil)
-        #expect(budget.take(one, now: now + wait) != nil)
+        for _ in 0..<3 { #expect(budget.take(one, now: now) == .taken) }
+        for _ in 0..<3 { budget.settle(one, isBad: true, now: now) }
+        #expect(budget.take(one, now: now) == .refused(wait: second, someUnderWay: false))
+        #expect(budget.take(one, now: now + second - 1) == .refused(wait: 1, someUnderWay: false))
+        #expect(budget.take(one, now: now + second) == .taken)
+        #expect(budget.take(one, now: now + second) == .refused(wait: second, someUnderWay: true))
     }
 
-    @Test func `what is given back can be taken again, and never more than the burst`() {
+    @Test func `what was no guess is given back, and never more than the burst`() {
         var budget = AddressBudget(interval: second, burst: 2)
         let one = address("192.0.2.1")
         let now = 1_000 * second
-        #expect(budget.take(one, now: now) == nil)
-        #expect(budget.take(one, now: now) == nil)
-        #expect(budget.take(one, now: now) != nil)
-        budget.giveBack(one, now: now)
-        #expect(budget.take(one, now: now) == nil)
-        #expect(budget.take(one, now: now) != nil)
-        for _ in 0..<10 { budget.giveBack(one, now: now) }
-        #expect(budget.take(one, now: now) == nil)
-        #expect(budget.take(one, now: now) == nil)
-        #expect(budget.take(one, now: now) != nil)
+        #expect(budget.take(one, now: now) == .taken)
+        #expect(budget.take(one, now: now) == .taken)
+        #expect(budget.take(one, now: now) != .taken)
+        budget.settle(one, isBad: false, now: now)
+        #expect(budget.take(one, now: now) == .taken)
+        #expect(budget.take(one, now: now) != .taken)
+        for _ in 0..<10 { budget.settle(one, isBad: false, now: now) }
+        #expect(budget.take(one, now: now) == .taken)
+        #expect(budget.take(one, now: now) == .taken)
+        #expect(budget.take(one, now: now) == .refused(wait: second, someUnderWay: true))
     }
 
     @Test func `addresses do not pay for each other, but an IPv6 network of 64 bits is one`() {
         var budget = AddressBudget(interval: second, burst: 1)
         let now = 1_000 * second
-        #expect(budget.take(address("192.0.2.1"), now: now) == nil)
-        #expect(budget.take(address("192.0.2.2"), now: now) == nil)
-        #expect(budget.take(address("::ffff:192.0.2.1"), now: now) != nil)
-        #expect(budget.take(address("2001:db8::1"), now: now) == nil)
-        #expect(budget.take(address("2001:db8::2"), now: now) != nil)
-        #expect(budget.take(address("2001:db8:0:1::1"), now: now) == nil)
+        for text in ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"] {
+            #expect(budget.take(address(text), now: now) == .taken, "\(text)")
+        }
+        for text in ["::ffff:192.0.2.1", "2001:db8::2"] {
+            #expect(budget.take(address(text), now: now) != .taken, "\(text)")
+        }
     }
 
     @Test func `a table full of addresses lets the one least in debt go, not the busiest`() {
         var budget = AddressBudget(interval: second, burst: 4)
         let now = 1_000 * second
         let busy = address("203.0.113.9")
-        for _ in 0..<4 { #expect(budget.take(busy, now: now) == nil) }
+        for _ in 0..<4 { #expect(budget.take(busy, now: now) == .taken) }
         for number in 0..<100_000 { _ = budget.take(IPAddress(v4: UInt32(number)), now: now) }
-        #expect(budget.take(busy, now: now) != nil)
+        #expect(budget.take(busy, now: now) != .taken)
     }
 }

@@ -31,4 +31,18 @@ private func rows(_ name: String) throws -> [(Bool, String)] {
             #expect(found == expected, "\(text.debugDescription)")
         }
     }
+
+    @Test func `an access rule covers a path exactly when keystonemiddleware 13 says so`() throws {
+        let all = try rows("access-rules.jsonl")
+        #expect(all.count > 3000)
+        for (expected, text) in all {
+            let parts = text.split(separator: " ").map(String.init)
+            try #require(parts.count == 2)
+            let rule = AccessRule(service: "compute", method: "GET", path: parts[0])
+            let found = withBytes(parts[1]) { path in
+                withBytes("GET") { rule.allows(service: "compute", method: $0, path: path) }
+            }
+            #expect(found == expected, "\(parts[0]) and \(parts[1])")
+        }
+    }
 }

@@ -71,7 +71,10 @@ private struct Comparison {
             for second in names { compareQuery(id, "\(name)=%5B&\(second)=%5B", "2.90") }
         }
         for key in Set((operation.actions + twin.actions).map(\.key)).sorted() + ["none"] {
-            expect("\(id) \(key)", actionFacts(one, id, key), actionFacts(other, id, key))
+            let (left, right) = (actionFacts(one, id, key), actionFacts(other, id, key))
+            // On purpose: of a generated document only the keys of actions are taken; Nova judges the rest of a content.
+            if left.hasPrefix("400 Invalid input for field"), !right.hasPrefix("4") { continue }
+            expect("\(id) \(key)", left, right)
         }
     }
 

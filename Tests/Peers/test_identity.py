@@ -77,6 +77,18 @@ def test_2000_bad_tokens_of_one_address_cost_keystone_no_more_than_its_budget(tm
             lambda: Client(gatehouse.port).ask("late").status == 200, 10, "a good token of this address is let in again")
 
 
+def test_more_good_tokens_at_once_than_the_burst_of_their_address_are_let_in(tmp_path, cloud):
+    """Several users behind one address after a restart: none of them has guessed."""
+    names = cloud.add([f"t{index}" for index in range(200)])
+    budget = {"bad_tokens": {"rate": "1/h", "burst": 20}}
+    with cloud.gatehouse(tmp_path, budget, workers=2) as gatehouse:
+        assert asyncio.run(crowd(gatehouse.port, names)) == [200] * 200
+        assert cloud.keystone.asked() == 200 and gatehouse.metrics()[REFUSED] == 0
+        client = Client(gatehouse.port)
+        assert [client.ask(f"wrong-{index}").status for index in range(23)] == [401] * 20 + [429] * 3
+        client.close()
+
+
 def test_each_address_has_a_budget_of_its_own(tmp_path, cloud):
     """Behind a proxy that is trusted: 300 addresses, then 100 in one /64."""
     settings = {"http": {"trusted_proxies": [harness.LOOPBACK]}}

@@ -8,7 +8,7 @@ final class PlainSocket: @unchecked Sendable {
     private(set) var unread: [UInt8] = []
     private(set) var isEnded = false
     private(set) var isReset = false
-    private var isClosed = false
+    private(set) var isClosed = false
 
     /// How long a peer may take; long, because a busy machine with sanitizers is slow, and only failures wait for it.
     static let patience: TimeInterval =

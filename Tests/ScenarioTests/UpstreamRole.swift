@@ -158,7 +158,7 @@ class UpstreamRole: Role, @unchecked Sendable {
     /// How many connections the gateway has to this server now.
     private func openCount() throws -> Int {
         while let next = try PlainSocket.accept(listener, patience: 0) { connections.append(next) }
-        return connections.count { $0.hasInput() || !$0.isEnded }
+        return connections.count { !$0.isClosed && ($0.hasInput() || !$0.isEnded) }
     }
 
     /// What is wrong with a request whatever the scenario says of it.

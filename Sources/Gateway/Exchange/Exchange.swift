@@ -122,8 +122,10 @@ struct Exchange: ~Copyable {
     var judgement: Judgement?
     /// The question it waits for; meaningful while it does.
     var awaited = TokenDigest(words: .init(repeating: 0))
-    /// A service's own token came beside the user's.
-    var isVouchedFor = false
+    /// Whose service token came beside the user's; held as `identity` is.
+    private(set) var service: Unmanaged<Identity>?
+    /// It waits for its address's budget of unknown tokens, not for Keystone.
+    var awaitsBudget = false
     var microversion = MicroversionRequest.absent
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
@@ -172,6 +174,11 @@ struct Exchange: ~Copyable {
         self.identity = identity.map { .passRetained($0) }
     }
 
+    mutating func adoptService(_ service: Identity?) {
+        self.service?.release()
+        self.service = service.map { .passRetained($0) }
+    }
+
     /// Makes the slot fit for its next exchange; blocks and references are given up.
     mutating func reset() {
         handle = .none
@@ -196,7 +203,8 @@ struct Exchange: ~Copyable {
         action = -1
         adopt(nil)
         if judgement != nil { judgement = nil }
-        isVouchedFor = false
+        adoptService(nil)
+        awaitsBudget = false
         microversion = .absent
         queryFacts = QueryFacts()
         acceptedCoding = .identity

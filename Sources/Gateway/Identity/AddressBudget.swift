@@ -5,10 +5,19 @@ internal import Loop
 /// - Shape: 4,096 sets of four; an IPv6 address counts with its /64. The place least in debt makes room for a new address.
 /// - Source: ITU-T I.371 (virtual scheduling): an address is worth one word, the moment at which its debt is paid.
 struct AddressBudget {
+    /// What became of a wish to have an unknown token judged.
+    enum Answer: Equatable {
+        case taken
+        /// Nanoseconds until there is one; earlier if one of those under way is given back.
+        case refused(wait: UInt64, someUnderWay: Bool)
+    }
+
     private struct Place {
         var address = IPAddress(v4: 0)
         /// Monotonic nanoseconds; 0 is free.
         var paidAt: UInt64 = 0
+        /// Taken, and not known yet whether bad.
+        var underWay = 0
     }
 
     private var places = [Place](repeating: Place(), count: setCount * 4)
@@ -22,23 +31,25 @@ struct AddressBudget {
         tolerance = interval * UInt64(burst - 1)
     }
 
-    /// Takes one; nil when there was one to take, else the nanoseconds until there is.
-    mutating func take(_ address: IPAddress, now: UInt64) -> UInt64? {
+    /// Takes one where there is one.
+    mutating func take(_ address: IPAddress, now: UInt64) -> Answer {
         let index = place(of: Self.key(address), now: now)
         let paidAt = max(places[index].paidAt, now)
-        if paidAt > now + tolerance { return paidAt - tolerance - now }
+        if paidAt > now + tolerance {
+            return .refused(wait: paidAt - tolerance - now, someUnderWay: places[index].underWay > 0)
+        }
         places[index].paidAt = paidAt + interval
-        return nil
+        places[index].underWay += 1
+        return .taken
     }
 
-    /// Gives one back: the token was good, or nobody could judge it.
-    mutating func giveBack(_ address: IPAddress, now: UInt64) {
+    /// Notes what became of one taken: given back unless the token proved bad.
+    mutating func settle(_ address: IPAddress, isBad: Bool, now: UInt64) {
         let index = place(of: Self.key(address), now: now)
-        guard places[index].paidAt > now + interval else {
-            places[index].paidAt = now
-            return
-        }
-        places[index].paidAt -= interval
+        // Its place may have been another's meanwhile.
+        if places[index].underWay > 0 { places[index].underWay -= 1 }
+        guard !isBad else { return }
+        places[index].paidAt = max(places[index].paidAt, now + interval) - interval
     }
 
     private static func key(_ address: IPAddress) -> IPAddress {

@@ -34,8 +34,9 @@ struct IdentityShard: Sendable {
 
     private func find(_ digest: TokenDigest) -> Int? {
         var index = home(digest)
-        while let entry = slots[index] {
-            if entry.digest == digest { return index }
+        // By the digest alone: a copy of the entry would count a reference to its identity.
+        while let other = slots[index]?.digest {
+            if other == digest { return index }
             index = (index + 1) & (slots.count - 1)
         }
         return nil

@@ -13,6 +13,8 @@ final class Keystone: Sendable {
     let judgements: IdentityCache
     let ownToken = Guarded(OwnToken())
     let budget: Guarded<AddressBudget>
+    /// Until when Keystone wants to be left alone, in monotonic nanoseconds.
+    let pausedUntil = Guarded<UInt64>(0)
     /// `/v3/auth/tokens?nocatalog`, `Host` and what else is the same in every request.
     let tokensTarget: Content
     let projectsTarget: Content

@@ -12,6 +12,8 @@ enum TokenVerdict {
 extension Worker {
     /// How long a read with a token that was good a while ago waits for Keystone before it is served all the same.
     private static var patienceNanoseconds: UInt64 { 500_000_000 }
+    /// How long an unknown token waits before it looks again whether others of its address are judged.
+    private static var budgetPauseNanoseconds: UInt64 { 50_000_000 }
 
     /// Judges a token by what is known, or has the exchange wait until Keystone has.
     ///
@@ -32,10 +34,11 @@ extension Worker {
                 retryAfter = seconds
             }
         } else if exchange.pointee.waitDeadline != 0 {
-            // Its time is up.
+            // Its time is up, unless it only waited for its address's budget.
             exchange.pointee.waitDeadline = 0
-            isUnavailable = true
+            isUnavailable = !exchange.pointee.awaitsBudget
         }
+        exchange.pointee.awaitsBudget = false
         if isUnavailable { client.troubledUntil = now + KeystoneClient.troubleNanoseconds }
         let plain = client.shared.digester.digest(token)
         let digest = allowsExpired ? plain.variant(1) : plain
@@ -59,11 +62,7 @@ extension Worker {
             // What was good once is not guessed, so only what was never seen is charged to its address.
             if !hasStale {
                 address = exchange.pointee.client
-                if let wait = client.shared.budget.withLock({ $0.take(exchange.pointee.client, now: now) }) {
-                    counters.identityRefusedByBudget += 1
-                    let seconds = Int(wait / 1_000_000_000) + 1
-                    return .verdict(fail(exchange, .tooManyBadTokens, retryAfterSeconds: seconds))
-                }
+                if let verdict = takeFromBudget(exchange, client) { return .verdict(verdict) }
             }
             known = look(mayAsk: true)
         }
@@ -92,9 +91,31 @@ extension Worker {
         return .verdict(.wait(.identity))
     }
 
+    /// Charges an unknown token to its address; a verdict where that has no more to spend.
+    ///
+    /// While some of the address's are under way it waits, as long as Keystone may take for one: they may all be good,
+    /// as behind a NAT.
+    private func takeFromBudget(_ exchange: ExchangePointer, _ client: KeystoneClient) -> Verdict? {
+        let address = exchange.pointee.client
+        guard
+            case .refused(let wait, let someUnderWay) = client.shared.budget.withLock({
+                $0.take(address, now: now)
+            })
+        else { return nil }
+        let patience = client.pool.responseNanoseconds
+        if someUnderWay, now - exchange.pointee.startedAt < patience {
+            exchange.pointee.awaitsBudget = true
+            exchange.pointee.waitDeadline = now + Self.budgetPauseNanoseconds
+            exchangeTimers.set(exchange.pointee.handle.index, deadline: exchange.pointee.waitDeadline)
+            return .wait(.identity)
+        }
+        counters.identityRefusedByBudget += 1
+        return fail(exchange, .tooManyBadTokens, retryAfterSeconds: Int(wait / 1_000_000_000) + 1)
+    }
+
     private func giveBack(_ address: IPAddress?, _ client: KeystoneClient) {
         guard let address else { return }
-        client.shared.budget.withLock { $0.giveBack(address, now: now) }
+        client.shared.budget.withLock { $0.settle(address, isBad: false, now: now) }
     }
 
     /// Bounds the wait: Keystone's own time limits, with room for one repetition, end it otherwise.
@@ -113,7 +134,6 @@ extension Worker {
         _ digest: TokenDigest, _ token: ByteView, _ allowsExpired: Bool, address: IPAddress?,
         _ exchange: ExchangePointer, _ client: KeystoneClient
     ) {
-        counters.identityValidations += 1
         ask(
             Question(digest, .token(Content(token), allowsExpired: allowsExpired), address: address), client,
             configuration(of: exchange))
@@ -167,7 +187,6 @@ extension Worker {
         case .judgement(.project(let exists), _): return (exists, nil)
         case .judgement, .stale: return (nil, nil)
         case .unknown:
-            counters.identityProjectLookups += 1
             wait(exchange, digest, client, isShort: false)
             ask(
                 Question(digest, .project(Content(project)), address: nil), client,

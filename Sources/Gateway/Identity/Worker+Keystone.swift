@@ -8,6 +8,11 @@ extension Worker {
 
     /// Asks Keystone, with a token of our own, which may have to be got first.
     func ask(_ question: Question, _ client: KeystoneClient, _ configuration: Configuration) {
+        let pausedUntil = client.shared.pausedUntil.withLock { $0 }
+        guard pausedUntil <= now else {
+            let seconds = Int((pausedUntil - now) / 1_000_000_000) + 1
+            return judged(question, .unavailable(retryAfterSeconds: seconds), client)
+        }
         switch client.shared.ownToken.withLock({ $0.use(now: now) }) {
         case .token(let own, let renews):
             if renews { fetchOwnToken(client, configuration) }
@@ -29,6 +34,7 @@ extension Worker {
         request.append("GET ")
         switch question.subject {
         case .token(let token, let allowsExpired):
+            counters.identityValidations += 1
             request.append(client.shared.tokensTarget.bytes)
             if allowsExpired { request.append("&allow_expired=1") }
             request.append(" HTTP/1.1\r\n")
@@ -38,6 +44,7 @@ extension Worker {
             // Without it Keystone hides credentials that are bound by access rules.
             request.append("\r\nOpenStack-Identity-Access-Rules: 1\r\n")
         case .project(let project):
+            counters.identityProjectLookups += 1
             request.append(client.shared.projectsTarget.bytes)
             request.append(project.bytes)
             request.append(" HTTP/1.1\r\n")
@@ -66,6 +73,11 @@ extension Worker {
             }
         }
         if let reason { trouble(reason, client) } else { client.shared.note(trouble: nil) }
+        // Nobody asks until the pause it wants is over.
+        if call.status == 429 || call.status == 503 && call.retryAfterSeconds != nil {
+            let seconds = UInt64(max(1, min(call.retryAfterSeconds ?? 1, 60)))
+            client.shared.pausedUntil.withLock { $0 = max($0, now + seconds * 1_000_000_000) }
+        }
         client.troubledUntil = reason == nil ? 0 : now + KeystoneClient.troubleNanoseconds
         judged(question, judgement, client)
     }
@@ -99,8 +111,8 @@ extension Worker {
     /// Keeps the judgement and tells everybody who waits for it.
     private func judged(_ question: Question, _ judgement: Judgement, _ client: KeystoneClient) {
         // Only a token that proved bad was a guess.
-        if let address = question.address, !judgement.isInvalid {
-            client.shared.budget.withLock { $0.giveBack(address, now: now) }
+        if let address = question.address {
+            client.shared.budget.withLock { $0.settle(address, isBad: judgement.isInvalid, now: now) }
         }
         let jitter = Double(random.next() % 1_024) / 1_024
         let waiters = client.shared.judgements.complete(question.digest, judgement, now: now, jitter: jitter)

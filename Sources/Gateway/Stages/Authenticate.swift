@@ -20,7 +20,7 @@ extension Worker {
         }
         // Without a provider the upstream judges the token; nothing here may then depend on who asks.
         guard let client = house.keystone else { return .next }
-        if !exchange.pointee.isVouchedFor, hasServiceToken(exchange) {
+        if exchange.pointee.service == nil, hasServiceToken(exchange) {
             guard let service = onlyToken(.xServiceToken, exchange) else {
                 return fail(exchange, .unauthorized)
             }
@@ -28,11 +28,11 @@ extension Worker {
             case .identity(let identity):
                 guard identity.roles.contains(where: { client.shared.settings.serviceRoles.contains($0) })
                 else { return fail(exchange, .unauthorized) }
-                exchange.pointee.isVouchedFor = true
+                exchange.pointee.adoptService(identity)
             case .verdict(let verdict): return verdict
             }
         }
-        switch judge(token, allowsExpired: exchange.pointee.isVouchedFor, exchange, client) {
+        switch judge(token, allowsExpired: exchange.pointee.service != nil, exchange, client) {
         case .identity(let identity):
             guard mayUse(identity, exchange) else { return fail(exchange, .unauthorized) }
             exchange.pointee.adopt(identity)
@@ -68,10 +68,14 @@ extension Worker {
     ///
     /// - Source: keystonemiddleware, `validate_allowed_request`; the service type is the one this proxy stands for.
     private func mayUse(_ identity: Identity, _ exchange: ExchangePointer) -> Bool {
-        guard let rules = identity.accessRules, !exchange.pointee.isVouchedFor else { return true }
+        guard let rules = identity.accessRules, exchange.pointee.service == nil else { return true }
         let bytes = exchange.pointee.headBytes
         let method = bytes.view(exchange.pointee.head.methodName)
-        let path = bytes.view(exchange.pointee.head.target.path)
-        return rules.contains { $0.allows(service: "compute", method: method, path: path) }
+        scratch.removeAll()
+        _ = PercentCoding.decode(
+            bytes.view(exchange.pointee.head.target.path), plusIsSpace: false, into: &scratch)
+        key.removeAll()
+        PercentCoding.appendEncodedPath(scratch.readable, to: &key)
+        return rules.contains { $0.allows(service: "compute", method: method, path: key.readable) }
     }
 }

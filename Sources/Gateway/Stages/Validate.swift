@@ -37,15 +37,6 @@ extension Worker {
             return fail(exchange, .methodNotAllowed)
         case .unknown: return fail(exchange, .routeUnknown)
         }
-        if exchange.pointee.head.target.hasQuery, rulesCount(exchange) {
-            let query = exchange.pointee.headBytes.view(exchange.pointee.head.target.query)
-            // Nova decodes the query before it looks at anything else of a routed request.
-            if !OperationTable.isUTF8(query, scratch: &scratch) {
-                message.removeAll()
-                message.append(Messages.queryNotUTF8)
-                if let verdict = refuseByRule(exchange, .parameterInvalid, status: 400) { return verdict }
-            }
-        }
         return validateVersion(exchange)
     }
 

@@ -9,15 +9,27 @@ extension Worker {
     func appendIdentityFields(_ exchange: ExchangePointer, to output: inout Buffer) {
         guard let identity = exchange.pointee.identity?.takeUnretainedValue() else { return }
         output.append("X-Identity-Status: Confirmed\r\n")
-        append("X-User-Id: ", identity.userID, to: &output)
-        append("X-User-Name: ", identity.userName, to: &output)
-        append("X-User-Domain-Id: ", identity.userDomainID, to: &output)
-        append("X-User-Domain-Name: ", identity.userDomainName, to: &output)
-        append("X-Project-Id: ", identity.projectID, to: &output)
-        append("X-Project-Name: ", identity.projectName, to: &output)
-        append("X-Project-Domain-Id: ", identity.projectDomainID, to: &output)
-        append("X-Project-Domain-Name: ", identity.projectDomainName, to: &output)
-        append("X-Roles: ", identity.rolesText, to: &output)
+        append(identity, prefix: "X-", to: &output)
+        output.append(
+            identity.isAdminProject ? "X-Is-Admin-Project: True\r\n" : "X-Is-Admin-Project: False\r\n")
+        if identity.isOfSystem { output.append("OpenStack-System-Scope: all\r\n") }
+        guard let service = exchange.pointee.service?.takeUnretainedValue() else { return }
+        output.append("X-Service-Identity-Status: Confirmed\r\n")
+        append(service, prefix: "X-Service-", to: &output)
+    }
+
+    private func append(_ identity: Identity, prefix: StaticString, to output: inout Buffer) {
+        append(prefix, "User-Id: ", identity.userID, to: &output)
+        append(prefix, "User-Name: ", identity.userName, to: &output)
+        append(prefix, "User-Domain-Id: ", identity.userDomainID, to: &output)
+        append(prefix, "User-Domain-Name: ", identity.userDomainName, to: &output)
+        append(prefix, "Domain-Id: ", identity.domainID, to: &output)
+        append(prefix, "Domain-Name: ", identity.domainName, to: &output)
+        append(prefix, "Project-Id: ", identity.projectID, to: &output)
+        append(prefix, "Project-Name: ", identity.projectName, to: &output)
+        append(prefix, "Project-Domain-Id: ", identity.projectDomainID, to: &output)
+        append(prefix, "Project-Domain-Name: ", identity.projectDomainName, to: &output)
+        append(prefix, "Roles: ", identity.rolesText, to: &output)
     }
 
     /// Whether the API's upstream is to be told.
@@ -25,8 +37,11 @@ extension Worker {
         exchange.pointee.api >= 0 && configuration(of: exchange).apis[exchange.pointee.api].sendsIdentity
     }
 
-    private func append(_ name: StaticString, _ value: [UInt8], to output: inout Buffer) {
+    private func append(
+        _ prefix: StaticString, _ name: StaticString, _ value: [UInt8], to output: inout Buffer
+    ) {
         guard !value.isEmpty else { return }
+        output.append(prefix)
         output.append(name)
         value.withUnsafeBufferPointer { output.append($0) }
         output.append("\r\n")

@@ -40,11 +40,26 @@ public enum PercentCoding {
             } else if spaceIsPlus, byte == 0x20 {
                 buffer.append(UInt8(ascii: "+"))
             } else {
-                buffer.append(UInt8(ascii: "%"))
-                appendDigit(byte >> 4, to: &buffer)
-                appendDigit(byte & 15, to: &buffer)
+                appendTriple(byte, to: &buffer)
             }
         }
+    }
+
+    /// Appends a decoded path as WebOb writes it: what may stand in one (RFC 3986 §3.3) as it is, the rest as triples.
+    public static func appendEncodedPath(_ bytes: ByteView, to buffer: inout Buffer) {
+        for byte in bytes {
+            if byte == 0x2F || ByteClass.is(byte, ByteClass.pathPlain) {
+                buffer.append(byte)
+            } else {
+                appendTriple(byte, to: &buffer)
+            }
+        }
+    }
+
+    private static func appendTriple(_ byte: UInt8, to buffer: inout Buffer) {
+        buffer.append(UInt8(ascii: "%"))
+        appendDigit(byte >> 4, to: &buffer)
+        appendDigit(byte & 15, to: &buffer)
     }
 
     private static func appendDigit(_ value: UInt8, to buffer: inout Buffer) {

@@ -12,6 +12,13 @@ public final class Identity: Sendable {
     public let projectName: [UInt8]
     public let projectDomainID: [UInt8]
     public let projectDomainName: [UInt8]
+    /// The domain of a token that is scoped to one; else empty.
+    public let domainID: [UInt8]
+    public let domainName: [UInt8]
+    /// The token is scoped to the whole system.
+    public let isOfSystem: Bool
+    /// True unless Keystone says that the project is not the one of administrators.
+    public let isAdminProject: Bool
     public let roles: [String]
     public let isAdmin: Bool
     /// The roles in order, once each, joined by commas: what a role class is in a cache key.
@@ -27,7 +34,9 @@ public final class Identity: Sendable {
     public init(
         userID: String, userName: String = "", userDomainID: String = "", userDomainName: String = "",
         projectID: String = "", projectName: String = "", projectDomainID: String = "",
-        projectDomainName: String = "", roles: [String], adminRoles: [String] = ["admin"],
+        projectDomainName: String = "", domainID: String = "", domainName: String = "",
+        isOfSystem: Bool = false, isAdminProject: Bool = true, roles: [String],
+        adminRoles: [String] = ["admin"],
         expiresAt: Int64? = nil, accessRules: [AccessRule]? = nil
     ) {
         self.userID = Array(userID.utf8)
@@ -38,6 +47,10 @@ public final class Identity: Sendable {
         self.projectName = Array(projectName.utf8)
         self.projectDomainID = Array(projectDomainID.utf8)
         self.projectDomainName = Array(projectDomainName.utf8)
+        self.domainID = Array(domainID.utf8)
+        self.domainName = Array(domainName.utf8)
+        self.isOfSystem = isOfSystem
+        self.isAdminProject = isAdminProject
         self.roles = roles
         rolesText = Array(roles.joined(separator: ",").utf8)
         // oslo.policy compares role names in lower case.

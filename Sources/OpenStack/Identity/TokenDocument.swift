@@ -23,6 +23,7 @@ public struct TokenDocument: Sendable {
         let texts =
             [token.user.id, token.user.name, token.user.domain?.id, token.user.domain?.name, project?.id]
             + [project?.name, project?.domain?.id, project?.domain?.name]
+            + [token.domain?.id, token.domain?.name]
         for text in texts + roles.map(Optional.some) {
             guard (text ?? "").utf8.count <= 255, (text ?? "").utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
             else { return nil }
@@ -40,7 +41,9 @@ public struct TokenDocument: Sendable {
             userDomainID: token.user.domain?.id ?? "",
             userDomainName: token.user.domain?.name ?? "", projectID: project?.id ?? "",
             projectName: project?.name ?? "", projectDomainID: project?.domain?.id ?? "",
-            projectDomainName: project?.domain?.name ?? "", roles: roles, adminRoles: adminRoles,
+            projectDomainName: project?.domain?.name ?? "", domainID: token.domain?.id ?? "",
+            domainName: token.domain?.name ?? "", isOfSystem: token.system?.all == true,
+            isAdminProject: token.is_admin_project ?? true, roles: roles, adminRoles: adminRoles,
             expiresAt: expiresAt, accessRules: rules)
     }
 
@@ -50,6 +53,9 @@ public struct TokenDocument: Sendable {
         let expires_at: String
         let user: Named
         let project: Named?
+        let domain: Domain?
+        let system: System?
+        let is_admin_project: Bool?
         let roles: [Role]?
         let application_credential: ApplicationCredential?
     }
@@ -64,6 +70,8 @@ public struct TokenDocument: Sendable {
         let id: String?
         let name: String?
     }
+
+    private struct System: Decodable { let all: Bool? }
 
     private struct Role: Decodable { let name: String }
 

@@ -5,8 +5,8 @@ extension OperationTable {
     /// Tells whether every name and value of a query is UTF-8 once decoded.
     ///
     /// - Limits: `scratch` needs room for the query.
-    /// - Source: Nova asks this right after route and token, before anything else; facts §3.1.
-    public static func isUTF8(_ query: ByteView, scratch: inout Buffer) -> Bool {
+    /// - Source: Nova asks this where it comes to the query, before any name or value; measured.
+    static func isUTF8(_ query: ByteView, scratch: inout Buffer) -> Bool {
         var reader = QueryReader(query)
         while let pair = reader.next() {
             guard UTF8Text.isValid(decoded(query.view(pair.name), &scratch)),
@@ -40,12 +40,16 @@ extension OperationTable {
         _ query: ByteView, operation: Int, version: APIVersion, microversion: Microversion = .base,
         caller: Caller, scratch: inout Buffer, message: inout Buffer
     ) -> QueryVerdict {
+        let operationFacts = self[operation]
+        // Where it has no rules for a query, Nova does not look at one at all: at POST, at PUT, at most of DELETE.
+        guard operationFacts.method == .get || operationFacts.ruleCount > 0 else {
+            return .valid(QueryFacts())
+        }
         guard Self.isUTF8(query, scratch: &scratch) else {
             message.append(Messages.queryNotUTF8)
             return .refused(status: 400)
         }
         let effective = version == .v2 ? Microversion.base : microversion
-        let operationFacts = self[operation]
         guard operationFacts.covers(effective) else { return .valid(QueryFacts()) }
         var check = QueryCheck(
             query: query, isLegacy: version == .v2, microversion: effective, caller: caller,
