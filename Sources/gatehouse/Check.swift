@@ -21,9 +21,12 @@ struct Check: ParsableCommand {
         for api in settings.apis where seen.insert(api.definition).inserted {
             do throws(DefinitionMistakes) {
                 let definition = try DefinitionFiles.read(api.definition, overlay: api.overlay)
-                operationCount += try OperationTable.compile(definition, file: api.definition).operations
-                    .count
+                let table = try OperationTable.compile(definition, file: api.definition)
+                operationCount += table.operations.count
                 unused.add(definition.unused)
+                if api.virtualInterfaces == .translate, VirtualInterfaces.Operations(in: table) == nil {
+                    mistakes.append("\(api.definition):1:1: \(VirtualInterfaces.missing)")
+                }
             } catch {
                 mistakes += error.mistakes.map(\.description)
             }

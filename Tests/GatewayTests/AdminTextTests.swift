@@ -20,6 +20,9 @@ struct AdminTextTests {
         exchanges.count(
             operation: -1, status: 418, microseconds: 20_000_000, source: .here, verdict: .none,
             failure: .none)
+        exchanges.count(
+            operation: 0, status: 200, microseconds: 900, source: .translation, verdict: .none,
+            failure: .none)
         return WorkerReport(
             counters: [counters], exchangeCounters: exchanges,
             operationIDs: ["servers.list", "servers.create"],
@@ -91,7 +94,7 @@ struct AdminTextTests {
 
     @Test func `buckets of the histogram only grow and end in the count`() {
         let text = AdminText.render(.metrics, Self.whole(), cache: nil).text
-        for source in ["here", "store", "upstream"] {
+        for source in ["here", "store", "upstream", "translation"] {
             let values = text.split(separator: "\n")
                 .filter {
                     $0.hasPrefix("gatehouse_exchange_duration_seconds_bucket{answered_by=\"\(source)\"")

@@ -92,6 +92,50 @@ struct SettingsCommandTests {
         #expect(outcome.output.contains("\(directory)/api.yaml:1:"))
     }
 
+    @Test func `check wants lists to translate in the definition of an API that translates`() throws {
+        let directory = FileManager.default.temporaryDirectory.path + "/gatehouse-check-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let file = directory + "/gatehouse.yaml"
+        func check(list: String, _ choice: String) throws -> (status: Int32, output: String) {
+            let definition = """
+                openapi: 3.1.0
+                info: {title: Small, version: "2.90"}
+                x-gatehouse:
+                  roots: [{path: /v2.1, version: v2.1}]
+                  max_content: 1000
+                  media_types: [application/json]
+                  discovery: ["/v2.1/"]
+                  limit_classes: {read: 10/min}
+                paths:
+                  "/": {get: {operationId: versions.show, x-gatehouse: {discovery: true}}}
+                  /servers/{id}/\(list):
+                    parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+                    get: {operationId: things.list}
+                """
+            try definition.write(toFile: directory + "/api.yaml", atomically: true, encoding: .utf8)
+            let text = """
+                listeners: [{address: "127.0.0.1:8774"}]
+                apis:
+                  - definition: api.yaml
+                    virtual_interfaces: \(choice)
+                    upstream: {endpoints: ["http://127.0.0.1:18774"]}
+                identity: {provider: none}
+                """
+            try text.write(toFile: file, atomically: true, encoding: .utf8)
+            let outcome = try Self.run(["check", file])
+            return (outcome.status, outcome.output)
+        }
+        let without = try check(list: "os-interface", "translate")
+        #expect(without.status == 1)
+        #expect(
+            without.output.contains(
+                "\(directory)/api.yaml:1:1: there is nothing for `virtual_interfaces: translate`"))
+        #expect(try check(list: "os-interface", "pass").status == 0)
+        #expect(try check(list: "os-virtual-interfaces", "translate").status == 0)
+        #expect(try check(list: "os-virtual-interfacesv2", "translate").status == 0)
+    }
+
     private static let generated = "Tests/Corpora/OpenAPI/generated.yaml"
     private static let overlay = "config/openapi/compute-overlay.yaml"
 

@@ -56,6 +56,7 @@ struct SettingsExamplesTests {
         #expect(http == defaults.http)
         let endpoints = settings.apis[0].upstream.endpoints
         #expect(settings.apis[0].upstream == Settings.Upstream(endpoints: endpoints))
+        #expect(settings.apis[0].virtualInterfaces == .pass)
         #expect(settings.identity.adminRoles == defaults.identity.adminRoles)
         let keystone = try #require(settings.identity.keystone)
         let bare = Settings.Keystone(

@@ -128,7 +128,8 @@ private struct Comparison {
         var message = Buffer(capacity: 1_024)
         let verdict = withBytes(path) { bytes in
             table.validatePath(
-                bytes, match: table.match(path: bytes, method: operation.method), scratch: &scratch,
+                bytes, match: table.match(path: bytes, method: operation.method), action: nil,
+                scratch: &scratch,
                 message: &message)
         }
         return "\(verdict) \(message.readable.string)"
@@ -137,10 +138,11 @@ private struct Comparison {
     private func actionFacts(_ table: OperationTable, _ id: String, _ key: String) -> String {
         var scratch = Buffer(capacity: 1_024)
         var message = Buffer(capacity: 1_024)
+        var tape = JSONTape()
         let content = "{\"\(key)\": null}"
         let verdict = withBytes(content) { content in
             table.validateContent(
-                operation: table.find(id)!, mediaType: nil, content: content, scratch: &scratch,
+                operation: table.find(id)!, mediaType: nil, content: content, tape: &tape, scratch: &scratch,
                 message: &message)
         }
         switch verdict {

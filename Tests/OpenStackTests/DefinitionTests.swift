@@ -187,15 +187,15 @@ private func mistakes(_ old: String, _ new: String) -> [String] {
         withBytes("/v2.1/things/a%62") { path in
             let match = table.match(path: path, method: .get)
             #expect(
-                table.validatePath(path, match: match, scratch: &scratch, message: &message)
+                table.validatePath(path, match: match, action: nil, scratch: &scratch, message: &message)
                     == .refused(status: 404))
         }
         #expect(message.readable.string == "No thing ab here.")
         withBytes("/v2.1/things/2402ea71-26e7-50cf-baa1-e7c8836e38a9") { path in
             let match = table.match(path: path, method: .get)
             #expect(
-                table.validatePath(path, match: match, scratch: &scratch, message: &message)
-                    == .valid(QueryFacts()))
+                table.validatePath(path, match: match, action: nil, scratch: &scratch, message: &message)
+                    == .valid)
         }
     }
 
@@ -254,11 +254,12 @@ private func mistakes(_ old: String, _ new: String) -> [String] {
     {
         var scratch = Buffer(capacity: 4096)
         var message = Buffer(capacity: 4096)
+        var tape = JSONTape()
         let verdict = withBytes(content) { content in
             withBytes(type ?? "") { view in
                 table.validateContent(
                     operation: table.find(id)!, mediaType: type == nil ? nil : view, content: content,
-                    scratch: &scratch, message: &message)
+                    tape: &tape, scratch: &scratch, message: &message)
             }
         }
         switch verdict {

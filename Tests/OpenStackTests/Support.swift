@@ -68,6 +68,29 @@ func verdict(
     }
 }
 
+/// What the schema of an operation or action says of content: nothing, or the words of a refusal.
+func contentVerdict(
+    _ id: String, action: String? = nil, isLegacy: Bool = false, microversion: String, _ content: String
+) -> String? {
+    var scratch = Buffer(capacity: 131_072)
+    var message = Buffer(capacity: 65_536)
+    var tape = JSONTape()
+    let operation = shipped.find(id)!
+    let effective = withBytes(microversion) { Microversion.read($0)! }
+    let place = action.flatMap { name in
+        shipped.operations[operation].actions.firstIndex { $0.key == name }.map {
+            shipped[operation].firstAction + $0
+        }
+    }
+    precondition(action == nil || place != nil, "no action \(action ?? "") of \(id)")
+    let verdict = withBytes(content) { content in
+        shipped.validateSchema(
+            operation: operation, action: place, version: isLegacy ? .v2 : .v21, microversion: effective,
+            content: content, tape: &tape, scratch: &scratch, message: &message)
+    }
+    return verdict == .valid ? nil : message.readable.string
+}
+
 /// A document of the generated form with a construct a path; what stands at `/v2.1/things` is written by the tests.
 func generatedDocument(_ things: String, components: String = "") -> String {
     """

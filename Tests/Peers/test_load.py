@@ -159,7 +159,7 @@ class Watcher:
                 "DELETE", f"/v2.1{path}/0cc6d0d4-5b8c-4a3e-9c9e-6d1f3d3c7a10", headers={"X-Auth-Token": token})
         else:
             self.connection.request(
-                "POST", f"/v2.1{path}", b'{"server": {}}',
+                "POST", f"/v2.1{path}", b'{"server": {"name": "n", "flavorRef": "1"}}',
                 {"X-Auth-Token": token, "Content-Type": "application/json"})
         answer = self.connection.getresponse()
         answer.read()
@@ -257,7 +257,8 @@ def test_a_write_whose_client_left_is_seen_by_the_next_read(tmp_path, how):
             assert json.loads(harness.ask(gatehouse.port, "GET", "/v2.1/servers", token=token)[2])["writes"] == 0
             leaving = http.client.HTTPConnection(harness.LOOPBACK, gatehouse.port, timeout=10)
             leaving.request(
-                "POST", "/v2.1/servers", b'{"server": {}}', {"X-Auth-Token": token, "Content-Type": "application/json"})
+                "POST", "/v2.1/servers", b'{"server": {"name": "n", "flavorRef": "1"}}',
+                {"X-Auth-Token": token, "Content-Type": "application/json"})
             assert arrived.wait(5)
             if how == "reset":
                 leaving.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

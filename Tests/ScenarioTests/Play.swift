@@ -85,6 +85,7 @@ final class Play: @unchecked Sendable {
         set("project", ScenarioSettings.project)
         set("other", ScenarioSettings.other)
         set("server", "9168b536-cd40-4630-b43f-b259807c6e87")
+        set("creation", "{\"server\": {\"name\": \"n\", \"flavorRef\": \"1\"}}")
         set("directory", gateway.directory)
         set("root", ScenarioFile.root)
         for upstream in servers { set(upstream.name, "127.0.0.1:\(upstream.port)") }

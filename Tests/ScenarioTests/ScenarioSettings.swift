@@ -2,12 +2,13 @@ import Foundation
 
 /// The settings of a scenario: a base that its own top-level keys replace.
 ///
-/// `upstream:`, `keystone:` and `validation:` are no keys of the file. What stands under the first two goes under the one
-/// API's upstream and, in a scenario with an `identity` role, under what says how Keystone is asked; the last is a key of
-/// the one API.
+/// `upstream:`, `keystone:`, `validation:` and `virtual_interfaces:` are no keys of the file. What stands under the first
+/// two goes under the one API's upstream and, in a scenario with an `identity` role, under what says how Keystone is asked;
+/// the others are keys of the one API.
 enum ScenarioSettings {
     static let project = "6f70656e737461636b20342065766572"
     static let other = "b322a85578de48beba0f92acce57869b"
+    private static let keysOfAPI = ["validation", "virtual_interfaces"]
 
     static func text(_ fragment: [String], endpoints: [String], keystone: String?, directory: String)
         -> String
@@ -22,22 +23,22 @@ enum ScenarioSettings {
             ("access_log", ["access_log: {path: access.log}"]),
         ]
         var upstream: [String] = []
-        var validation: [String] = []
+        var api: [String] = []
         var asking: [String] = []
         var key = ""
         for line in fragment {
             if let first = line.first, first != " ", first != "#", let colon = line.firstIndex(of: ":") {
                 key = String(line[..<colon])
                 guard key != "upstream", key != "keystone" else { continue }
-                if key == "validation" {
-                    validation.append("    " + line)
+                if Self.keysOfAPI.contains(key) {
+                    api.append("    " + line)
                     continue
                 }
                 blocks.removeAll { $0.key == key }
                 blocks.append((key, []))
             }
-            if key == "validation" {
-                validation.append("    " + line)
+            if Self.keysOfAPI.contains(key) {
+                api.append("    " + line)
             } else if key == "upstream" {
                 upstream.append("    " + line)
             } else if key == "keystone" {
@@ -51,7 +52,7 @@ enum ScenarioSettings {
                 "apis:", "  - definition: \(ScenarioFile.root)/config/openapi/compute.yaml", "    upstream:",
                 "      endpoints: [\(endpoints.map { "\"http://127.0.0.1:\($0)\"" }.joined(separator: ", "))]",
             ]
-            blocks[place].lines += upstream + validation
+            blocks[place].lines += upstream + api
         }
         if let keystone, let place = blocks.firstIndex(where: { $0.key == "identity" }),
             blocks[place].lines.isEmpty

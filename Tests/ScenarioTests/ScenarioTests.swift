@@ -12,7 +12,10 @@ struct ScenarioTests {
     @Test(.enabled(if: ScenarioFile.isWhole)) func `there are scenarios of every area`() {
         let areas = Set(ScenarioFile.all.map { String($0.description.prefix { $0 != "/" }) })
         #expect(
-            areas == ["caching", "errors", "forwarding", "http", "identity", "ids", "service", "validation"])
+            areas == [
+                "caching", "errors", "forwarding", "http", "identity", "ids", "interfaces", "service",
+                "validation",
+            ])
     }
 }
 

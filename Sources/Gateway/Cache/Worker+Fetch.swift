@@ -49,7 +49,8 @@ extension Worker {
         guard let fetch = exchange.pointee.fetch, let cache = shared.cache else { return .finish }
         if !fetch.headTaken {
             fetch.headTaken = true
-            takeFields(fetch, exchange, connection)
+            let bytes = connection.pointee.input.readable.view(0, connection.pointee.head.byteCount)
+            takeFields(fetch, exchange, connection.pointee.head, bytes)
             connection.pointee.input.consume(connection.pointee.head.byteCount)
         }
         while true {
@@ -68,7 +69,7 @@ extension Worker {
                 return failUpstream(exchange)
             case .ended:
                 connection.pointee.input.consume(connection.pointee.content.consume(piece))
-                return endFetch(exchange, fetch, connection)
+                return endFetch(exchange, fetch, connection.pointee.head)
             case .needMore:
                 if connection.pointee.peerEnded {
                     guard connection.pointee.content.framing == .untilClose else {
@@ -77,7 +78,7 @@ extension Worker {
                         return failUpstream(exchange)
                     }
                     connection.pointee.content.isEnded = true
-                    return endFetch(exchange, fetch, connection)
+                    return endFetch(exchange, fetch, connection.pointee.head)
                 }
                 return .wait(.responseContent)
             }
@@ -86,39 +87,45 @@ extension Worker {
     }
 
     /// Keeps the end-to-end fields of the answer, without those that each use of it writes anew.
-    private func takeFields(_ fetch: Fetch, _ exchange: ExchangePointer, _ connection: UpstreamPointer) {
-        let bytes = connection.pointee.input.readable.view(0, connection.pointee.head.byteCount)
+    func takeFields(
+        _ fetch: Fetch, _ exchange: ExchangePointer, _ head: borrowing ResponseHead, _ bytes: ByteView
+    ) {
         exchange.pointee.errorHead = Content(bytes)
         // Each of at most 128 lines may grow by the space after its colon.
         fetch.fields.enlarge(to: bytes.count + 192)
-        let control = CacheControl(reading: connection.pointee.head.fields, bytes)
-        fetch.forbidsStoring =
-            control.noStore || control.isPrivate || control.noCache || control.mustRevalidate
-            || control.noTransform
-            || control.maxAge == 0 || control.sMaxAge == 0
-            || connection.pointee.head.fields.count(of: .setCookie) > 0
-            || connection.pointee.head.fields.count(of: .age) > 0 || variesBeyondKey(connection, bytes)
-        let nominates = connection.pointee.head.fields.count(of: .connection) > 0
-        for index in 0..<connection.pointee.head.fields.count {
-            let line = connection.pointee.head.fields[index]
+        fetch.forbidsStoring = forbidsStoring(head, bytes)
+        let nominates = head.fields.count(of: .connection) > 0
+        for index in 0..<head.fields.count {
+            let line = head.fields[index]
             switch line.known {
             case .contentLength, .date, .age, .etag, .cacheStatus, .xComputeRequestID, .xOpenStackRequestID,
                 .xGatehouseRequestID:
                 continue
+            case .openStackAPIVersion, .xOpenStackNovaAPIVersion:
+                if appendAskedVersion(line.known, exchange, to: &fetch.fields) { continue }
             default: break
             }
             if line.known.isHopByHop { continue }
             let name = bytes.view(line.name)
-            if nominates, connection.pointee.head.fields.nominates(name, in: bytes) { continue }
+            if nominates, head.fields.nominates(name, in: bytes) { continue }
             fetch.fields.appendField(name, bytes.view(line.value))
         }
     }
 
+    /// Whether the answer says itself that it is not to be kept.
+    func forbidsStoring(_ head: borrowing ResponseHead, _ bytes: ByteView) -> Bool {
+        let control = CacheControl(reading: head.fields, bytes)
+        return control.noStore || control.isPrivate || control.noCache || control.mustRevalidate
+            || control.noTransform || control.maxAge == 0 || control.sMaxAge == 0
+            || head.fields.count(of: .setCookie) > 0 || head.fields.count(of: .age) > 0
+            || variesBeyondKey(head, bytes)
+    }
+
     /// Whether the answer varies by more than the key holds, or came in a coding that nobody asked for (RFC 9111 §4.1).
-    private func variesBeyondKey(_ connection: UpstreamPointer, _ bytes: ByteView) -> Bool {
-        if connection.pointee.head.fields.count(of: .contentEncoding) > 0 { return true }
-        for index in 0..<connection.pointee.head.fields.count {
-            let line = connection.pointee.head.fields[index]
+    private func variesBeyondKey(_ head: borrowing ResponseHead, _ bytes: ByteView) -> Bool {
+        if head.fields.count(of: .contentEncoding) > 0 { return true }
+        for index in 0..<head.fields.count {
+            let line = head.fields[index]
             guard line.known == .vary else { continue }
             let value = bytes.view(line.value)
             var list = FieldList(value, readsQuotes: false)
@@ -132,11 +139,12 @@ extension Worker {
         return false
     }
 
-    private func endFetch(_ exchange: ExchangePointer, _ fetch: Fetch, _ connection: UpstreamPointer)
-        -> Verdict
-    {
+    /// Makes the stored response of what came, and ends the fetch.
+    func endFetch(
+        _ exchange: ExchangePointer, _ fetch: Fetch, _ head: borrowing ResponseHead
+    ) -> Verdict {
         let status = exchange.pointee.status
-        if status >= 400 { replaceByFault(exchange, fetch, connection) }
+        if status >= 400 { replaceByFault(exchange, fetch, head) }
         releaseUpstream(exchange)
         guard let lists = configuration(of: exchange).lists else {
             finishFetch(exchange, .forwardYourself)
@@ -179,11 +187,13 @@ extension Worker {
     }
 
     /// An error answer to a fetch, in Nova's form, as every error of an upstream.
-    private func replaceByFault(_ exchange: ExchangePointer, _ fetch: Fetch, _ connection: UpstreamPointer) {
-        guard let head = exchange.pointee.errorHead else { return }
+    private func replaceByFault(
+        _ exchange: ExchangePointer, _ fetch: Fetch, _ head: borrowing ResponseHead
+    ) {
+        guard let errorHead = exchange.pointee.errorHead else { return }
         swap(&exchange.pointee.errorContent, &fetch.collected)
         faultContent.removeAll()
-        let outcome = normalizeError(exchange, connection, head.bytes, into: &faultContent)
+        let outcome = normalizeError(exchange, head, errorHead.bytes, into: &faultContent)
         swap(&exchange.pointee.errorContent, &fetch.collected)
         guard outcome == .replaced else { return }
         fetch.collected.removeAll()

@@ -10,6 +10,7 @@ extension Worker {
         switch exchange.pointee.reply.kind {
         case .fault: writeFault(exchange, connection)
         case .stored: writeStored(exchange, connection)
+        case .made: writeMade(exchange, connection)
         case .empty: writeEmpty(exchange, connection)
         }
     }
@@ -21,6 +22,20 @@ extension Worker {
         connection.pointee.output.append(dateLine.readable)
         appendRequestIDs(exchange, to: &connection.pointee.output, compute: true, openStack: true)
         finishHead(exchange, connection)
+    }
+
+    /// A list made of what the upstream said otherwise.
+    private func writeMade(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
+        guard let content = exchange.pointee.reply.made else { return }
+        exchange.pointee.status = exchange.pointee.reply.status
+        connection.pointee.output.appendStatusLine(exchange.pointee.reply.status)
+        appendTranslationFields(exchange, to: &connection.pointee.output)
+        connection.pointee.output.appendContentLength(UInt64(content.count))
+        connection.pointee.output.append(dateLine.readable)
+        appendRequestIDs(exchange, to: &connection.pointee.output, compute: true, openStack: true)
+        appendForwardStatus(exchange, to: &connection.pointee.output)
+        finishHead(exchange, connection)
+        appendContent(exchange, connection, content.bytes)
     }
 
     private func writeFault(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
@@ -73,23 +88,23 @@ extension Worker {
     }
 
     /// The microversion that an answer of ours was judged by, as Nova tells it (facts §3.1).
-    private func appendVersionFields(_ exchange: ExchangePointer, to output: inout Buffer) {
+    func appendVersionFields(_ exchange: ExchangePointer, to output: inout Buffer) {
         guard exchange.pointee.route.version == .v21 else { return }
-        let bytes = exchange.pointee.headBytes
         output.append("OpenStack-API-Version: compute ")
-        appendVersion(exchange.pointee.microversion, bytes, to: &output)
+        appendVersion(exchange, to: &output)
         output.append("\r\nX-OpenStack-Nova-API-Version: ")
-        appendVersion(exchange.pointee.microversion, bytes, to: &output)
+        appendVersion(exchange, to: &output)
         output.append("\r\nVary: OpenStack-API-Version\r\nVary: X-OpenStack-Nova-API-Version\r\n")
     }
 
-    private func appendVersion(_ request: MicroversionRequest, _ bytes: ByteView, to output: inout Buffer) {
-        switch request {
+    /// The version that the exchange was judged by.
+    func appendVersion(_ exchange: ExchangePointer, to output: inout Buffer) {
+        switch exchange.pointee.microversion {
         case .absent, .malformed: Microversion.base.append(to: &output)
         case .version(let version): version.append(to: &output)
         // What `latest` means is the upstream's to say; an answer of ours names the definition's highest.
-        case .latest: configuration.apis[0].table.maximum.append(to: &output)
-        case .outOfRange(let range): output.append(bytes.view(range))
+        case .latest: table(of: exchange)?.maximum.append(to: &output)
+        case .outOfRange(let range): output.append(exchange.pointee.headBytes.view(range))
         }
     }
 

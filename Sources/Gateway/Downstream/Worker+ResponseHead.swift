@@ -10,7 +10,8 @@ extension Worker {
         let bytes = upstream.pointee.input.readable
         let status = upstream.pointee.head.status
         connection.pointee.output.appendStatusLine(status)
-        copyFields(exchange, upstream, bytes, to: &connection.pointee.output, keepsContentType: true)
+        copyFields(
+            exchange, upstream.pointee.head, bytes, to: &connection.pointee.output, keepsContentType: true)
         let hasNoContent = status == 204 || status == 304 || exchange.pointee.head.method == .head
         if hasNoContent {
             // A HEAD or 304 answer keeps the length it would have had; a 204 must have none (RFC 9110 §8.6).
@@ -35,15 +36,15 @@ extension Worker {
 
     /// Copies the end-to-end fields of an upstream's response, and adds those that every answer carries.
     private func copyFields(
-        _ exchange: ExchangePointer, _ upstream: UpstreamPointer, _ bytes: ByteView, to output: inout Buffer,
-        keepsContentType: Bool
+        _ exchange: ExchangePointer, _ head: borrowing ResponseHead, _ bytes: ByteView,
+        to output: inout Buffer, keepsContentType: Bool
     ) {
         var hasDate = false
         var hasComputeID = false
         var hasOpenStackID = false
-        let nominates = upstream.pointee.head.fields.count(of: .connection) > 0
-        for index in 0..<upstream.pointee.head.fields.count {
-            let line = upstream.pointee.head.fields[index]
+        let nominates = head.fields.count(of: .connection) > 0
+        for index in 0..<head.fields.count {
+            let line = head.fields[index]
             if line.known.isHopByHop || line.known == .contentLength || line.known == .xGatehouseRequestID {
                 continue
             }
@@ -58,10 +59,12 @@ extension Worker {
                 .lastModified:
                 // They speak of the content, which may be one worded here.
                 if !keepsContentType { continue }
+            case .openStackAPIVersion, .xOpenStackNovaAPIVersion:
+                if appendAskedVersion(line.known, exchange, to: &output) { continue }
             default: break
             }
             let name = bytes.view(line.name)
-            if nominates, line.known == .other, upstream.pointee.head.fields.nominates(name, in: bytes) {
+            if nominates, line.known == .other, head.fields.nominates(name, in: bytes) {
                 continue
             }
             output.appendField(name, bytes.view(line.value))
@@ -72,7 +75,7 @@ extension Worker {
     }
 
     /// How the cache stood to a list that was forwarded (RFC 9211).
-    private func appendForwardStatus(_ exchange: ExchangePointer, to output: inout Buffer) {
+    func appendForwardStatus(_ exchange: ExchangePointer, to output: inout Buffer) {
         let reason: StaticString
         switch exchange.pointee.cacheVerdict {
         case .request: reason = "request"
@@ -90,20 +93,24 @@ extension Worker {
 
     /// Answers with an upstream's error in Nova's form; its own content where it has that form already.
     func replyWithError(_ exchange: ExchangePointer, _ upstream: UpstreamPointer) -> Verdict {
+        writeError(exchange, upstream.pointee.head)
+        releaseUpstream(exchange)
+        return .finish
+    }
+
+    /// Writes an upstream's error; the exchange holds the bytes of its head and its content.
+    func writeError(_ exchange: ExchangePointer, _ head: borrowing ResponseHead) {
         guard let connection = downstreams.find(exchange.pointee.downstream),
-            let head = exchange.pointee.errorHead
-        else {
-            return .finish
-        }
-        let bytes = head.bytes
-        let status = upstream.pointee.head.status
+            let errorHead = exchange.pointee.errorHead
+        else { return }
+        let bytes = errorHead.bytes
+        let status = head.status
         scratch.removeAll()
-        let outcome = normalizeError(exchange, upstream, bytes, into: &scratch)
+        let outcome = normalizeError(exchange, head, bytes, into: &scratch)
         blocks.attach(to: &connection.pointee.output)
         connection.pointee.output.appendStatusLine(status)
         copyFields(
-            exchange, upstream, bytes, to: &connection.pointee.output, keepsContentType: outcome == .unchanged
-        )
+            exchange, head, bytes, to: &connection.pointee.output, keepsContentType: outcome == .unchanged)
         if outcome == .replaced {
             connection.pointee.output.append("Content-Type: application/json; charset=UTF-8\r\n")
         }
@@ -113,23 +120,21 @@ extension Worker {
         appendContent(
             exchange, connection,
             outcome == .unchanged ? exchange.pointee.errorContent.readable : scratch.readable)
-        releaseUpstream(exchange)
-        return .finish
     }
 
     /// Brings an upstream's error content into Nova's form.
     func normalizeError(
-        _ exchange: ExchangePointer, _ upstream: UpstreamPointer, _ bytes: ByteView, into output: inout Buffer
+        _ exchange: ExchangePointer, _ head: borrowing ResponseHead, _ bytes: ByteView,
+        into output: inout Buffer
     ) -> FaultNormalizer.Outcome {
         let type =
-            upstream.pointee.head.fields.find(.contentType).map { bytes.view($0) }
-            ?? ByteView(start: nil, count: 0)
-        let hasID = upstream.pointee.head.fields.find(.xComputeRequestID) != nil
-        let retryAfter = upstream.pointee.head.fields.find(.retryAfter)
+            head.fields.find(.contentType).map { bytes.view($0) } ?? ByteView(start: nil, count: 0)
+        let hasID = head.fields.find(.xComputeRequestID) != nil
+        let retryAfter = head.fields.find(.retryAfter)
             .flatMap { Decimal.read(bytes.view($0)) }.flatMap { $0 <= 86_400 * 365 ? Int($0) : nil }
-        let isCoded = decodeError(exchange, upstream, bytes)
+        let isCoded = decodeError(exchange, head, bytes)
         let outcome = FaultNormalizer.normalize(
-            status: upstream.pointee.head.status, contentType: type, hasRequestID: hasID,
+            status: head.status, contentType: type, hasRequestID: hasID,
             content: exchange.pointee.errorContent.readable, retryAfterSeconds: retryAfter, into: &output)
         guard isCoded, outcome == .unchanged else { return outcome }
         // A fault of Nova's that was compressed on the way is passed on plain, so its fields change too.
@@ -138,10 +143,10 @@ extension Worker {
     }
 
     /// Takes the coding off an error's content; what cannot be read counts as none. False when there was no coding.
-    private func decodeError(_ exchange: ExchangePointer, _ upstream: UpstreamPointer, _ bytes: ByteView)
-        -> Bool
-    {
-        guard let range = upstream.pointee.head.fields.find(.contentEncoding) else { return false }
+    private func decodeError(
+        _ exchange: ExchangePointer, _ head: borrowing ResponseHead, _ bytes: ByteView
+    ) -> Bool {
+        guard let range = head.fields.find(.contentEncoding) else { return false }
         let plain = ContentCoding.find(bytes.view(range)).flatMap {
             try? ContentCoder.decode(
                 exchange.pointee.errorContent.readable, as: $0, atMost: Self.maxErrorByteCount)

@@ -27,7 +27,8 @@ enum Stage: UInt8 {
 
 /// What resumes an exchange that cannot go on now; a closed list, so that a stuck one can be listed.
 enum Wait: UInt8 {
-    case nothing, head, content, identity, fetch, connection, responseHead, responseContent, room, admin
+    case nothing, head, content, identity, fetch, calls, connection, responseHead, responseContent, room,
+        admin
 
     var name: StaticString {
         switch self {
@@ -36,6 +37,7 @@ enum Wait: UInt8 {
         case .content: "content"
         case .identity: "identity"
         case .fetch: "fetch"
+        case .calls: "calls"
         case .connection: "connection"
         case .responseHead: "response_head"
         case .responseContent: "response_content"
@@ -94,6 +96,8 @@ struct Exchange: ~Copyable {
     var fetch: Fetch?
     /// A request of our own, which this exchange carries.
     var call: Call?
+    /// The calls whose answers make this exchange's own.
+    var translation: Translation?
 
     // Request.
     var reader = RequestReader()
@@ -190,6 +194,7 @@ struct Exchange: ~Copyable {
         configuration = nil
         fetch = nil
         if call != nil { call = nil }
+        if translation != nil { translation = nil }
         reader.reset()
         head.reset()
         headBase = nil

@@ -9,7 +9,7 @@ enum Failure: UInt8, CaseIterable {
     case unreadableRequest, headTimeout, contentTimeout, contentTooLarge, tooManyExchanges
     case unauthorized, tooManyBadTokens, identityUnavailable
     case routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported
-    case contentMalformed, projectMismatch, projectUnknown, parameterInvalid, ended, forbidden
+    case contentMalformed, contentInvalid, projectMismatch, projectUnknown, parameterInvalid, ended, forbidden
     case noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout, responseInvalid
     case responseIncomplete, responseProgressTimeout, onlyIfCached
     case clientGone, writeTimeout, draining, internalError
@@ -30,6 +30,7 @@ enum Failure: UInt8, CaseIterable {
         case .microversionInvalid: "microversion_invalid"
         case .mediaTypeUnsupported: "media_type_unsupported"
         case .contentMalformed: "content_malformed"
+        case .contentInvalid: "content_invalid"
         case .projectMismatch: "project_mismatch"
         case .projectUnknown: "project_unknown"
         case .parameterInvalid: "parameter_invalid"
@@ -80,9 +81,9 @@ enum Failure: UInt8, CaseIterable {
 /// An answer made here, until it is written.
 ///
 /// - Shape: for a fault, `status` and either the failure's own message or the worker's `message` buffer, written in the
-///   same turn; for a stored response, the object itself.
+///   same turn; for a stored response, the object itself; for a list that was translated, its content.
 struct Reply {
-    enum Kind: UInt8 { case fault, stored, empty }
+    enum Kind: UInt8 { case fault, stored, made, empty }
     var kind = Kind.fault
     var status = 0
     /// Seconds for Retry-After; 0 for none.
@@ -90,4 +91,5 @@ struct Reply {
     /// Index of the matching row of the operation table's Allow values; -1 for none.
     var allowIndex = -1
     var stored: StoredResponse?
+    var made: Content?
 }

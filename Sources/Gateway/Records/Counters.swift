@@ -15,6 +15,7 @@ struct Counters {
     var retries: UInt64 = 0
     var fetches: UInt64 = 0
     var staleOnError: UInt64 = 0
+    var translations: UInt64 = 0
     var accessLinesDropped: UInt64 = 0
     var identityValidations: UInt64 = 0
     var identityCollapsed: UInt64 = 0
@@ -60,6 +61,10 @@ struct Counters {
             (
                 "gatehouse_cache_stale_on_error_total", "Stale lists served because the upstream failed.",
                 staleOnError
+            ),
+            (
+                "gatehouse_translations_total", "Lists of virtual interfaces made from the upstream's own.",
+                translations
             ),
             (
                 "gatehouse_access_lines_dropped_total", "Access lines dropped by a full buffer.",
@@ -118,8 +123,8 @@ struct ExchangeCounters {
         2_500_000,
         10_000_000,
     ]
-    /// Histograms by what answered: here (refused, made here), the store, the upstream.
-    enum Source: Int, CaseIterable { case here, store, upstream }
+    /// Histograms by what answered: here (refused, made here), the store, the upstream, or answers of it put together.
+    enum Source: Int, CaseIterable { case here, store, upstream, translation }
 
     private var columns = [UInt8](repeating: 0, count: 600)
     private(set) var byStatus: [UInt64]

@@ -64,6 +64,7 @@ extension Worker {
             line.append(exchange.pointee.cacheVerdict.name)
             line.append(exchange.pointee.isCollapsed ? "\",\"collapsed\":true" : "\"")
         }
+        if isTranslated(exchange) { line.append(",\"translated\":true") }
         if exchange.pointee.failure != .none {
             line.append(",\"error\":\"")
             line.append(exchange.pointee.failure.error)

@@ -13,6 +13,8 @@ final class Configuration {
         let upstream: UpstreamPool
         /// Tells the upstream who asks, besides the token.
         let sendsIdentity: Bool
+        /// The operations whose answers are translated; nil where all are passed on.
+        let virtualInterfaces: VirtualInterfaces.Operations?
         /// Index of its first operation among those of all APIs, for counters.
         let firstOperation: Int
     }
@@ -51,6 +53,8 @@ final class Configuration {
                     table: table, validation: api.validation.mode,
                     upstream: UpstreamPool(api.upstream, endpoints: endpoints),
                     sendsIdentity: api.upstream.sendsIdentity,
+                    virtualInterfaces: api.virtualInterfaces == .translate
+                        ? try Self.virtualInterfaces(api, table) : nil,
                     firstOperation: operationCount))
             operationCount += table.operations.count
         }
@@ -77,6 +81,15 @@ final class Configuration {
         }
         via = Content(text: settings.http.via)
         viaLine = Content(text: "Via: 1.1 \(settings.http.via)\r\n")
+    }
+
+    private static func virtualInterfaces(
+        _ api: Settings.API, _ table: OperationTable
+    ) throws -> VirtualInterfaces.Operations {
+        guard let operations = VirtualInterfaces.Operations(in: table) else {
+            throw ServiceError("\(api.definition): \(VirtualInterfaces.missing)")
+        }
+        return operations
     }
 
     /// Everything this worker connects to.

@@ -83,6 +83,8 @@ extension Settings {
         /// Absolute path of the OpenAPI Overlay 1.0 document that is laid over the definition; nil means none.
         public var overlay: String?
         public var validation = Validation()
+        /// Who answers the lists of virtual interfaces.
+        public var virtualInterfaces: VirtualInterfaceSource = .pass
         public var upstream: Upstream
 
         public init(definition: String, overlay: String? = nil, upstream: Upstream) {
@@ -109,6 +111,14 @@ extension Settings {
         case report
         /// Forwarded; only routes, tokens, the path's project and sizes are looked at.
         case off
+    }
+
+    /// The closed list of `apis[].virtual_interfaces`.
+    public enum VirtualInterfaceSource: String, Sendable, CaseIterable {
+        /// The upstream has them, or says that it has not.
+        case pass
+        /// They are made here from the upstream's `os-interface` and `ips`.
+        case translate
     }
 
     /// The service behind an API and how connections to it are used.

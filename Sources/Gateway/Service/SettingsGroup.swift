@@ -41,7 +41,7 @@ enum SettingsGroup: String, CaseIterable, Sendable {
                 "max_head_size", "max_target_size", "max_fields", "head_timeout", "content_progress_timeout",
                 "idle_timeout", "max_connections", "trusted_proxies", "via",
             ]
-        case .api: ["definition", "overlay", "validation", "upstream"]
+        case .api: ["definition", "overlay", "validation", "virtual_interfaces", "upstream"]
         case .validation: ["mode", "profile"]
         case .upstream:
             [

@@ -111,12 +111,16 @@ extension SettingsReading {
             if let node = group.requiredNode("upstream") {
                 upstream = self.upstream(SettingsMapping(node, .upstream, "upstream", self))
             }
+            let virtualInterfaces = group.word(
+                "virtual_interfaces",
+                among: Settings.VirtualInterfaceSource.allCases.map { ($0.rawValue, $0) })
             guard let definition else { continue }
             if apis.contains(where: { $0.definition == definition }) {
                 add(definitionNode?.mark, "`definition`: this file is another API's definition already")
             }
             var api = Settings.API(definition: definition, overlay: overlay, upstream: upstream)
             api.validation = validation(group.subgroup("validation", .validation))
+            api.virtualInterfaces = virtualInterfaces ?? api.virtualInterfaces
             apis.append(api)
         }
         return apis

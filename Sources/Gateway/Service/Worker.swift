@@ -43,6 +43,7 @@ final class Worker: @unchecked Sendable {
     // Written and read within one stage.
     var message = Buffer(capacity: 65_536)
     var scratch = Buffer(capacity: 131_072)
+    var tape = JSONTape()
     var key = Buffer(capacity: 32_768)
     var faultContent = Buffer(capacity: 131_072)
     var line = Buffer(capacity: 16_384)

@@ -10,6 +10,7 @@ extension Worker {
     /// nobody could tell whether it was carried out (RFC 9110 §9.2.2).
     func forward(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.failure != .none { return fail(exchange, exchange.pointee.failure) }
+        if translates(exchange) { return translate(exchange) }
         let pool = pool(of: exchange)
         let failed = exchange.pointee.attempts > 0 ? exchange.pointee.endpoint?.takeUnretainedValue() : nil
         guard let endpoint = pool.choose(&random, now: now, avoiding: failed) else {
@@ -55,10 +56,7 @@ extension Worker {
         }
         if connection.pointee.output.hasOverflowed {
             abandonUpstream(exchange)
-            exchange.pointee.failure = .unreadableRequest
-            message.removeAll()
-            message.append("Request header fields too large.")
-            return refuse(exchange, status: 431)
+            return refuseLongHead(exchange)
         }
         if connection.pointee.state == .busy {
             let wasSent = sendUpstream(connection)
@@ -68,6 +66,14 @@ extension Worker {
             setDeadline(connection, now + pool.connectNanoseconds)
         }
         return .next
+    }
+
+    /// The head grew too long by what is added to it here.
+    func refuseLongHead(_ exchange: ExchangePointer) -> Verdict {
+        exchange.pointee.failure = .unreadableRequest
+        message.removeAll()
+        message.append("Request header fields too large.")
+        return refuse(exchange, status: 431)
     }
 
     private func queue(_ exchange: ExchangePointer, _ pool: UpstreamPool) -> Verdict {
@@ -88,7 +94,7 @@ extension Worker {
     }
 
     /// Whose connections it uses.
-    private func pool(of exchange: ExchangePointer) -> UpstreamPool {
+    func pool(of exchange: ExchangePointer) -> UpstreamPool {
         exchange.pointee.call?.pool ?? configuration(of: exchange).apis[exchange.pointee.api].upstream
     }
 

@@ -6,6 +6,7 @@ internal import OpenStack
 extension Worker {
     /// Record: the last stage of every exchange, also of one whose client left: counters, access line, release.
     func record(_ exchange: ExchangePointer) {
+        abandonTranslation(exchange)
         if let call = exchange.pointee.call {
             call.end(
                 self, status: 0,
@@ -49,6 +50,7 @@ extension Worker {
 
     private func source(of exchange: ExchangePointer) -> ExchangeCounters.Source {
         if exchange.pointee.reply.stored != nil { return .store }
+        if exchange.pointee.reply.made != nil { return .translation }
         return exchange.pointee.responseHeadAt > 0 ? .upstream : .here
     }
 

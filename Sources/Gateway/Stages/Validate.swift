@@ -72,8 +72,7 @@ extension Worker {
         message.removeAll()
         let verdict = table.validateContent(
             operation: exchange.pointee.operation, mediaType: type,
-            content: exchange.pointee.content.readable,
-            scratch: &scratch, message: &message)
+            content: exchange.pointee.content.readable, tape: &tape, scratch: &scratch, message: &message)
         switch verdict {
         case .valid(_, let action):
             exchange.pointee.action = action ?? -1
@@ -124,17 +123,30 @@ extension Worker {
         {
             return refuseByRule(exchange, .routeUnknown, status: status)
         }
+        // What is passed on as it comes is nobody's to look at here.
+        if exchange.pointee.contentComplete,
+            case .refused(let status) = table.validateSchema(
+                operation: exchange.pointee.operation, action: action,
+                version: exchange.pointee.route.version,
+                microversion: judgedVersion(exchange, table), content: exchange.pointee.content.readable,
+                tape: &tape,
+                scratch: &scratch, message: &message)
+        {
+            return refuseByRule(exchange, .contentInvalid, status: status)
+        }
         if let status = refusedQuery(exchange, table) {
             return refuseByRule(exchange, .parameterInvalid, status: status)
         }
-        if case .refused(let status) = table.validateNotEnded(
-            operation: exchange.pointee.operation, action: action, message: &message)
+        // What is translated has not ended for the clients of this house.
+        if !translates(exchange),
+            case .refused(let status) = table.validateNotEnded(
+                operation: exchange.pointee.operation, action: action, message: &message)
         {
             return refuseByRule(exchange, .ended, status: status)
         }
         if case .refused(let status) = table.validatePath(
             exchange.pointee.headBytes.view(exchange.pointee.head.target.path), match: exchange.pointee.route,
-            scratch: &scratch, message: &message)
+            action: action, scratch: &scratch, message: &message)
         {
             return refuseByRule(exchange, .parameterInvalid, status: status)
         }
@@ -163,7 +175,7 @@ extension Worker {
     }
 
     /// The microversion whose rules count; `latest` is the highest that the definition has.
-    private func judgedVersion(_ exchange: ExchangePointer, _ table: OperationTable) -> Microversion {
+    func judgedVersion(_ exchange: ExchangePointer, _ table: OperationTable) -> Microversion {
         switch exchange.pointee.microversion {
         case .version(let version): version
         case .latest: table.maximum

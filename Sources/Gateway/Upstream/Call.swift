@@ -11,6 +11,8 @@ final class Call {
     /// Head and content, complete.
     let request: Content
     let maxByteCount: Int
+    /// The exchange that carries it, once it was started.
+    var exchange = Handle.none
     /// Runs once on the worker, in the turn that brought the answer or the failure.
     private var ended: ((Worker, Call) -> Void)?
 
@@ -20,16 +22,21 @@ final class Call {
     /// Fields of the answer that somebody asks for.
     var subjectToken: Content?
     var retryAfterSeconds: Int?
+    /// The head of the answer, kept where `keepsHead` asks for it, and who gave it.
+    let keepsHead: Bool
+    var head: Content?
+    var endpoint: Unmanaged<Endpoint>?
     var failure = Failure.none
 
     init(
         _ pool: UpstreamPool, _ method: Method, _ request: ByteView, maxByteCount: Int,
-        ended: @escaping (Worker, Call) -> Void
+        keepsHead: Bool = false, ended: @escaping (Worker, Call) -> Void
     ) {
         self.pool = pool
         self.method = method
         self.request = Content(request)
         self.maxByteCount = maxByteCount
+        self.keepsHead = keepsHead
         self.ended = ended
     }
 
@@ -42,6 +49,9 @@ final class Call {
         content.append(bytes)
         return true
     }
+
+    /// Nobody is to be told any more.
+    func forget() { ended = nil }
 
     /// Tells whoever made the call, once.
     func end(_ worker: Worker, status: Int, _ failure: Failure) {

@@ -18,12 +18,22 @@ extension Worker {
         exchange.pointee.configuration = .passUnretained(configuration)
         configuration.exchangeCount += 1
         exchange.pointee.call = call
+        call.exchange = handle
         exchange.pointee.head.method = call.method
         exchange.pointee.requestID.renew(&random, scratch: &scratch)
         exchange.pointee.startedAt = now
         exchange.pointee.stage = .forward
         exchange.pointee.wait = .connection
         resume(handle)
+    }
+
+    /// Gives a call up, whatever has become of it; its connection is closed at once.
+    func abandon(_ call: Call) {
+        call.forget()
+        guard let exchange = exchanges.find(call.exchange) else { return }
+        abandonUpstream(exchange)
+        exchange.pointee.failure = .clientGone
+        resume(call.exchange)
     }
 
     /// Receives a call's answer whole.
@@ -38,6 +48,8 @@ extension Worker {
             if let range = connection.pointee.head.fields.find(.retryAfter) {
                 call.retryAfterSeconds = Decimal.read(bytes.view(range)).flatMap { Int(exactly: $0) }
             }
+            if call.keepsHead { call.head = Content(bytes) }
+            call.endpoint = exchange.pointee.endpoint
             connection.pointee.input.consume(connection.pointee.head.byteCount)
         }
         while true {

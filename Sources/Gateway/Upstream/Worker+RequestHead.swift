@@ -6,17 +6,25 @@ internal import OpenStack
 extension Worker {
     /// Writes the request as the upstream gets it: end-to-end fields, and what only a proxy may say.
     ///
+    /// - Parameter part: what is asked for in place of the request's own target, on behalf of the same client; such a
+    ///   request has no content, and none of the fields that speak of the other target's answer.
     /// - Source: RFC 9110 §7.6; facts §1.2 and §3.2 (Host unchanged, no identity fields, no names with `_`).
-    func appendUpstreamHead(_ exchange: ExchangePointer, to output: inout Buffer, keepsAlive: Bool) {
+    func appendUpstreamHead(
+        _ exchange: ExchangePointer, to output: inout Buffer, keepsAlive: Bool, part: ServerPart? = nil
+    ) {
         let bytes = exchange.pointee.headBytes
         let isFetch = exchange.pointee.fetch != nil
         let target = exchange.pointee.head.target
-        output.append(bytes.view(exchange.pointee.head.methodName))
-        output.append(0x20)
-        if target.path.isEmpty { output.append(0x2F) } else { output.append(bytes.view(target.path)) }
-        if target.hasQuery {
-            output.append(0x3F)
-            output.append(bytes.view(target.query))
+        if let part {
+            appendTarget(of: part, bytes.view(target.path), to: &output)
+        } else {
+            output.append(bytes.view(exchange.pointee.head.methodName))
+            output.append(0x20)
+            if target.path.isEmpty { output.append(0x2F) } else { output.append(bytes.view(target.path)) }
+            if target.hasQuery {
+                output.append(0x3F)
+                output.append(bytes.view(target.query))
+            }
         }
         output.append(" HTTP/1.1\r\n")
         output.appendField(.host, upstreamHost(exchange))
@@ -40,7 +48,10 @@ extension Worker {
             case .ifNoneMatch, .ifMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange, .range,
                 .acceptEncoding:
                 // A fetch wants the whole list, plain, whatever the one who asked first has already.
-                if isFetch { continue }
+                if isFetch || part != nil { continue }
+            case .accept, .contentType, .contentEncoding, .contentLanguage, .contentRange,
+                .openStackAPIVersion, .xOpenStackNovaAPIVersion:
+                if part != nil { continue }
             case .other:
                 // Names that some servers read as the forwarded ones above.
                 let name = bytes.view(line.name)
@@ -68,6 +79,15 @@ extension Worker {
             output.append("\r\n")
         }
         output.append(configuration.viaLine.bytes)
+        if part != nil {
+            // What is read of the answers has been the same since the first version.
+            output.append("Accept: application/json\r\n")
+            if exchange.pointee.route.version == .v21 {
+                output.append("OpenStack-API-Version: compute 2.1\r\n")
+            }
+            output.append(keepsAlive ? "\r\n" : "Connection: close\r\n\r\n")
+            return
+        }
         switch exchange.pointee.head.framing {
         case .none, .untilClose: break
         case .length(let length): output.appendContentLength(length)
@@ -104,8 +124,10 @@ extension Worker {
     /// The request's own Host; the endpoint's where an HTTP/1.0 client named none, since HTTP/1.1 needs one.
     private func upstreamHost(_ exchange: ExchangePointer) -> ByteView {
         let host = exchange.pointee.headBytes.view(exchange.pointee.head.host)
-        guard host.isEmpty, let endpoint = exchange.pointee.endpoint else { return host }
+        guard host.isEmpty else { return host }
+        // A call's endpoint is chosen later; any name of the service will do then.
+        let endpoint = exchange.pointee.endpoint?.takeUnretainedValue() ?? pool(of: exchange).endpoints[0]
         // Settings take `http://` endpoints only, so the authority begins behind these 7 bytes.
-        return endpoint._withUnsafeGuaranteedRef { $0.url.bytes.view(7, $0.url.count - 7) }
+        return endpoint.url.bytes.view(7, endpoint.url.count - 7)
     }
 }

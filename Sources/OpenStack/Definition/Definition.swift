@@ -93,6 +93,11 @@ public struct Action: Sendable {
     public var requiresAdmin = false
     public var ended: Ended?
     public var secrets: [String] = []
+    /// What the whole content must be like.
+    var schema: Schema?
+    /// What Nova says, for this action, of what its path names and does not exist; empty where it looks at something
+    /// else first; nil for the words of the path's parameter.
+    var unknownMessage: String?
 }
 
 /// Whether a parameter's value may end Nova's work early; the words of `x-gatehouse.shortcut`.
@@ -166,6 +171,8 @@ public struct Operation: Sendable {
     public var ended: Ended?
     public var secrets: [String] = []
     public var parameters: [Parameter] = []
+    /// What the content must be like.
+    var schema: Schema?
     public var actions: [Action] = []
     public var responseCodes: [Int] = []
 

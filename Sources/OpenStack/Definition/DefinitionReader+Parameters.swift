@@ -61,6 +61,8 @@ extension DefinitionReader {
                 case "admin": action.requiresAdmin = bool(value, key) ?? false
                 case "ended": action.ended = ended(value)
                 case "secrets": action.secrets = strings(value, key)
+                case "schema": action.schema = readSchema(value, depth: 0)
+                case "unknown": action.unknownMessage = value.string == "none" ? "" : string(value, key)
                 default: add("unknown key of an action: \(key)", at: value)
                 }
             }

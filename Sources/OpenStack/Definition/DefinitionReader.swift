@@ -242,7 +242,10 @@ struct DefinitionReader {
                 operation.parameters += own
             case "requestBody":
                 if operation.content == .none { operation.content = content }
-                if value["content"]?.mapping?.contains(where: { $0.value["schema"] != nil }) == true {
+                // Generated documents tell actions apart in ways of their own.
+                if !isGenerated {
+                    operation.schema = readContentSchema(value)
+                } else if value["content"]?.mapping?.contains(where: { $0.value["schema"] != nil }) == true {
                     note("a schema of content beyond the actions it names; Nova judges content", at: value)
                 }
             case "responses":

@@ -30,6 +30,8 @@ public struct OperationFacts {
     let tolerated: Int32
     let toleratedText: ByteRange
     let ended: EndedFacts?
+    /// Of the content; -1 for none.
+    let schema: Int32
     let firstRule: Int
     let ruleCount: Int
     let firstAction: Int
@@ -58,6 +60,10 @@ public struct ActionFacts {
     public let minimum: Microversion
     public let maximum: Microversion
     let ended: EndedFacts?
+    /// Of the whole content; -1 for none.
+    let schema: Int32
+    /// The words for a path that names nothing: the path's own, those of the action, or none.
+    let unknownMessage: ByteRange?
 }
 
 /// A compiled parameter: where its texts are in the table's bytes.

@@ -54,12 +54,13 @@ extension OperationTable {
     /// Checks collected content: media type, JSON syntax, and which action it names.
     ///
     /// - Shape: `content` is the whole content, empty for none. Only POST and PUT have content that Nova reads.
-    /// - Limits: 64 levels of JSON; `scratch` needs room for the content's longest key.
+    /// - Limits: content too deep for `JSONTape` passes, for Nova to answer. `scratch` needs room for the longest key.
     /// - Errors: 415; 400 for what is no JSON, for an action body without exactly one key and for an unknown action;
     ///   404 for an action body that is no object but counts one, as Nova has it.
     /// - Source: Nova's `Resource` and `action_peek`; facts §2.1, §3.1 (action-*, post-*).
     public func validateContent(
-        operation: Int, mediaType: ByteView?, content: ByteView, scratch: inout Buffer, message: inout Buffer
+        operation: Int, mediaType: ByteView?, content: ByteView, tape: inout JSONTape, scratch: inout Buffer,
+        message: inout Buffer
     ) -> ContentVerdict {
         guard accepts(mediaType: mediaType) else {
             message.append(Messages.unsupportedContentType)
@@ -70,28 +71,78 @@ extension OperationTable {
             return .valid(actionKey: nil, action: nil)
         }
         if content.isEmpty, !operationFacts.hasActions { return .valid(actionKey: nil, action: nil) }
-        guard let summary = JSONScanner.scan(content) else { return malformed(&message) }
+        switch tape.read(content) {
+        case .malformed: return malformed(&message)
+        case .tooDeep: return .valid(actionKey: nil, action: nil)
+        case .whole: break
+        }
         guard operationFacts.hasActions else { return .valid(actionKey: nil, action: nil) }
-        switch summary.kind {
-        case .number, .literal: return noSuchResource(&message)
+        let top = tape.nodes[0]
+        switch top.kind {
+        case .integer, .float, .yes, .no, .null, .key: return noSuchResource(&message)
         case .string:
             scratch.removeAll()
-            let inside = content.view(summary.value.lower + 1, Int(summary.value.count) - 2)
-            JSONScanner.appendUnescaped(inside, to: &scratch)
+            JSONScanner.appendUnescaped(content.view(top.range), to: &scratch)
             return Self.scalarCount(scratch.readable) == 1 ? noSuchResource(&message) : malformed(&message)
-        case .array: return summary.memberCount == 1 ? noSuchResource(&message) : malformed(&message)
-        case .object: break
+        case .array: return top.childCount == 1 ? noSuchResource(&message) : malformed(&message)
+        case .object: return action(of: operationFacts, content, tape, &scratch, &message)
         }
-        // Equal keys count once, since they are one in Nova's dictionary.
-        guard summary.memberCount > 0, summary.hasSingleKey else { return malformed(&message) }
+    }
+
+    /// The action that the only key of an object names; equal keys count once, since they are one in Nova's dictionary.
+    private func action(
+        of operation: OperationFacts, _ content: ByteView, _ tape: borrowing JSONTape,
+        _ scratch: inout Buffer,
+        _ message: inout Buffer
+    ) -> ContentVerdict {
+        let top = tape.nodes[0]
+        guard top.childCount > 0 else { return malformed(&message) }
+        let first = tape.nodes[1].range
+        var key = 1
+        while key < Int(top.next) {
+            guard content.view(tape.nodes[key].range).equals(content.view(first)) else {
+                return malformed(&message)
+            }
+            key = Int(tape.nodes[key + 1].next)
+        }
         scratch.removeAll()
-        JSONScanner.appendUnescaped(content.view(summary.key), to: &scratch)
+        JSONScanner.appendUnescaped(content.view(first), to: &scratch)
         let name = scratch.readable
-        for index in operationFacts.firstAction..<operationFacts.firstAction + operationFacts.actionCount
+        for index in operation.firstAction..<operation.firstAction + operation.actionCount
         where actions[index].key.equals(name) {
-            return .valid(actionKey: summary.key, action: index)
+            return .valid(actionKey: first, action: index)
         }
         Messages.appendUnknownAction(name, to: &message)
+        return .refused(status: 400)
+    }
+
+    /// Checks content against the schema of its operation or action at a microversion.
+    ///
+    /// - Shape: `content` passed `validateContent`; empty content is nothing, which Nova's schemas see as `None`. Under
+    ///   `/v2` the schemas of version 2.0 count, and further properties are dropped.
+    /// - Limits: what takes too long to check, and a message over 16 KiB, are left to Nova.
+    /// - Errors: 400 in the words of Nova's validator.
+    /// - Source: `nova.api.validation`; facts §3.1.
+    public func validateSchema(
+        operation: Int, action: Int?, version: APIVersion, microversion: Microversion, content: ByteView,
+        tape: inout JSONTape, scratch: inout Buffer, message: inout Buffer
+    ) -> RuleVerdict {
+        let root = action.map { actions[$0].schema } ?? self[operation].schema
+        guard root >= 0 else { return .valid }
+        if content.isEmpty {
+            tape.readNothing()
+        } else if tape.read(content) != .whole {
+            return .valid
+        }
+        let effective = version == .v2 ? Microversion(major: 2, minor: 0) : microversion
+        var check = SchemaCheck(
+            schemas, content: content, nodes: tape.nodes, version: effective, isSoft: version == .v2)
+        let schema = check.resolve(root)
+        guard schema >= 0, !check.check(schema, 0, .root, &scratch) else { return .valid }
+        guard check.appendWords(&scratch, to: &message) else {
+            message.removeAll()
+            return .valid
+        }
         return .refused(status: 400)
     }
 

@@ -78,14 +78,14 @@ extension OperationTable {
 
     /// Checks the parameters in a matched path.
     ///
-    /// - Shape: `path` is the one that `match` was given.
+    /// - Shape: `path` is the one that `match` was given. What can only be looked for comes last: no policy of Nova's and
+    ///   no schema stands behind it.
     /// - Errors: the status and words of the definition; by default 400 in the words of a schema.
     public func validatePath(
-        _ path: ByteView, match: RouteMatch, scratch: inout Buffer, message: inout Buffer
-    ) -> QueryVerdict {
-        guard case .operation(let operation) = match.outcome, !match.isDiscovery else {
-            return .valid(QueryFacts())
-        }
+        _ path: ByteView, match: RouteMatch, action: Int?, scratch: inout Buffer, message: inout Buffer
+    ) -> RuleVerdict {
+        guard case .operation(let operation) = match.outcome, !match.isDiscovery else { return .valid }
+        let own = action.flatMap { actions[$0].unknownMessage }
         let first = self[operation].firstRule + self[operation].ruleCount
         for place in 0..<match.parameterCount {
             let rule = rules[first + place]
@@ -101,11 +101,12 @@ extension OperationTable {
                 message.append(". ")
                 appendSchemaMistake(scratch.readable, rule.rule, rule, .base, to: &message)
             } else {
-                appendTemplate(view(rule.message), scratch.readable, to: &message)
+                if let own, own.isEmpty { return .valid }
+                appendTemplate(view(own ?? rule.message), scratch.readable, to: &message)
             }
             return .refused(status: Int(rule.invalidStatus))
         }
-        return .valid(QueryFacts())
+        return .valid
     }
 
     private func appendTemplate(_ template: ByteView, _ value: ByteView, to message: inout Buffer) {

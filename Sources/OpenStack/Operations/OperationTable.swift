@@ -38,6 +38,7 @@ public final class OperationTable: @unchecked Sendable {
     let allowValues: UnsafePointer<ByteRange>
     let patternSteps: UnsafePointer<PatternStep>
     let patternRanges: UnsafePointer<ScalarRange>
+    let schemas: SchemaPointers
     static var allowValueCount: Int { 64 }
 
     /// Reads a definition and compiles it.
@@ -93,6 +94,11 @@ public final class OperationTable: @unchecked Sendable {
         allowValues = Self.frozen(builder.allowValues)
         patternSteps = Self.frozen(builder.patterns.steps)
         patternRanges = Self.frozen(builder.patterns.ranges)
+        schemas = SchemaPointers(
+            nodes: Self.frozen(builder.schemas.nodes), keywords: Self.frozen(builder.schemas.keywords),
+            members: Self.frozen(builder.schemas.members), links: Self.frozen(builder.schemas.links),
+            texts: Self.frozen(builder.schemas.texts), constants: Self.frozen(builder.schemas.constants),
+            patternSteps: patternSteps, patternRanges: patternRanges, bytes: frozenBytes)
     }
 
     deinit {
@@ -110,6 +116,12 @@ public final class OperationTable: @unchecked Sendable {
         allowValues.deallocate()
         patternSteps.deallocate()
         patternRanges.deallocate()
+        schemas.nodes.deallocate()
+        schemas.keywords.deallocate()
+        schemas.members.deallocate()
+        schemas.links.deallocate()
+        schemas.texts.deallocate()
+        schemas.constants.deallocate()
     }
 
     private static func frozen<Element>(_ array: [Element]) -> UnsafePointer<Element> {

@@ -10,13 +10,15 @@ enum RuleForms {
         return true
     }
 
-    /// 1 to 255 of letters, digits, dash, dot and underscore.
+    /// 1 to 255 of letters, digits, dash, dot and underscore; a line feed may be the last, as Python's `$` has it.
     static func isHostname(_ value: ByteView) -> Bool {
         (1...255).contains(value.count) && hasHostnameForm(value)
     }
 
     static func hasHostnameForm(_ value: ByteView) -> Bool {
-        for byte in value {
+        let end = value.count > 0 && value[value.count - 1] == 0x0A ? value.count - 1 : value.count
+        for index in 0..<end {
+            let byte = value[index]
             guard
                 ASCII.isDigit(byte) || ((byte | 0x20) &- 0x61) < 26 || byte == 0x2D || byte == 0x2E
                     || byte == 0x5F

@@ -27,6 +27,7 @@ struct TableBuilder {
         var tolerated: Int32
         var toleratedText: ByteRange
         var ended: EndedFacts?
+        var schema: Int32
         var firstRule, ruleCount, firstAction, actionCount: Int
     }
 
@@ -35,9 +36,12 @@ struct TableBuilder {
         var limitClass: Int
         var action: Action
         var ended: EndedFacts?
+        var schema: Int32
+        var unknownMessage: ByteRange?
     }
 
     var patterns = PatternCompiler()
+    var schemas = SchemaLists()
 
     init(_ definition: Definition, profile: RuleProfile) {
         self.definition = definition
@@ -91,7 +95,8 @@ struct TableBuilder {
                 ActionPlaces(
                     key: add(action.key), audit: add(action.auditAction),
                     limitClass: limitClasses.firstIndex(of: name) ?? 0, action: action,
-                    ended: action.ended.map { compile($0) }))
+                    ended: action.ended.map { compile($0) }, schema: compile(action.schema),
+                    unknownMessage: action.unknownMessage.map { add($0) }))
         }
         var tolerated: Int32 = -1
         var toleratedText = ByteRange.empty
@@ -107,7 +112,7 @@ struct TableBuilder {
             OperationPlaces(
                 id: add(operation.id), tag: add(operation.tags.first ?? ""),
                 audit: add(operation.auditAction), tolerated: tolerated, toleratedText: toleratedText,
-                ended: operation.ended.map { compile($0) },
+                ended: operation.ended.map { compile($0) }, schema: compile(operation.schema),
                 firstRule: firstRule, ruleCount: ruleCount, firstAction: firstAction,
                 actionCount: operation.actions.count))
     }
@@ -247,7 +252,7 @@ struct TableBuilder {
                 maxContentByteCount: operation.maxContentByteCount, minimum: operation.minimum ?? .lowest,
                 maximum: operation.maximum ?? .highest, strict: operation.strict ?? .highest,
                 tolerated: places.tolerated, toleratedText: places.toleratedText, ended: places.ended,
-                firstRule: places.firstRule,
+                schema: places.schema, firstRule: places.firstRule,
                 ruleCount: places.ruleCount,
                 firstAction: places.firstAction, actionCount: places.actionCount)
         }
@@ -258,7 +263,8 @@ struct TableBuilder {
             ActionFacts(
                 key: all.view(places.key), auditAction: all.view(places.audit), limitClass: places.limitClass,
                 requiresAdmin: places.action.requiresAdmin, minimum: places.action.minimum ?? .lowest,
-                maximum: places.action.maximum ?? .highest, ended: places.ended)
+                maximum: places.action.maximum ?? .highest, ended: places.ended, schema: places.schema,
+                unknownMessage: places.unknownMessage)
         }
     }
 }

@@ -74,6 +74,57 @@ extension Buffer {
     }
 }
 
+extension Buffer {
+    /// Appends a number as Python's `repr` of a float: the shortest digits that read back the same.
+    mutating func appendPythonFloat(_ value: Double) {
+        if value.isNaN { return append("nan") }
+        if value.isInfinite { return append(value < 0 ? "-inf" : "inf") }
+        // Swift, too, has the shortest digits, but turns to an exponent elsewhere.
+        var digits: [UInt8] = []
+        var exponent = 0
+        var hasPoint = false
+        var text = abs(value).description
+        if let mark = text.firstIndex(of: "e") {
+            exponent = Int(text[text.index(after: mark)...]) ?? 0
+            text = String(text[..<mark])
+        }
+        for byte in text.utf8 {
+            if byte == 0x2E {
+                hasPoint = true
+            } else {
+                digits.append(byte)
+                if hasPoint { exponent -= 1 }
+            }
+        }
+        while digits.count > 1, digits.last == 0x30 {
+            digits.removeLast()
+            exponent += 1
+        }
+        while digits.count > 1, digits.first == 0x30 { digits.removeFirst() }
+        if value.sign == .minus { append("-") }
+        if digits == [0x30] { return append("0.0") }
+        // Where the point stands, counted from before the first digit.
+        let point = digits.count + exponent
+        if point > 16 || point < -3 {
+            append(digits[0])
+            if digits.count > 1 { append(".") }
+            for digit in digits.dropFirst() { append(digit) }
+            append(point > 16 ? "e+" : "e-")
+            let power = abs(point - 1)
+            if power < 10 { append("0") }
+            return appendDecimal(power)
+        }
+        if point <= 0 { append("0.") }
+        for _ in 0..<max(0, -point) { append("0") }
+        for (index, digit) in digits.enumerated() {
+            if index == point, point > 0 { append(".") }
+            append(digit)
+        }
+        for _ in 0..<max(0, point - digits.count) { append("0") }
+        if point >= digits.count { append(".0") }
+    }
+}
+
 /// How Python reads small texts: numbers, truth words, printable characters.
 enum PythonText {
     /// Tells whether `str.isprintable` holds for the scalar.
