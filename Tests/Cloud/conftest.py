@@ -6,11 +6,13 @@
 `through`   one Gatehouse for the whole run, published in the catalog: region and requests that it has seen
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -29,9 +31,11 @@ def cloud(tmp_path_factory):
         return
     state = tmp_path_factory.mktemp("cloud")
     command = [sys.executable, HERE / "cloud.py"]
-    started = subprocess.run([*command, "start", "--state", state])
+    began = time.monotonic()
     try:
+        started = subprocess.run([*command, "start", "--state", state], timeout=600)
         assert started.returncode == 0, "the cloud did not start; what it said is above"
+        Figures("test_cloud").note(f"started and filled in {time.monotonic() - began:.0f} s")
         yield Cloud.read(state / "cloud.json")
     finally:
         subprocess.run([*command, "stop", "--state", state, "--wipe"], check=True)
@@ -46,8 +50,10 @@ def gateway(cloud, tmp_path):
         return running[-1]
 
     yield start
-    for one in running:
-        one.close()
+    # Each is ended, also when one before it did not end well.
+    with contextlib.ExitStack() as ends:
+        for one in running:
+            ends.callback(one.close)
 
 
 class Published:

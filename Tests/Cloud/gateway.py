@@ -33,8 +33,9 @@ class Gateway(harness.Gatehouse):
 
         def are_complete():
             metrics = self.metrics()
+            total = metrics.get("gatehouse_exchanges_total", 0)
             lines[:] = path.read_text().splitlines()
-            return metrics["gatehouse_exchanges_in_flight"] == 0 and len(lines) == metrics["gatehouse_exchanges_total"]
+            return metrics["gatehouse_exchanges_in_flight"] == 0 and len(lines) == total
 
         harness.wait_until(are_complete, 60, lambda: f"{len(lines)} access lines are all of {self.metrics()}")
         return [json.loads(line) for line in lines]
@@ -43,3 +44,11 @@ class Gateway(harness.Gatehouse):
         """How many connections to Nova were made, Keystone's not counted."""
         (url,) = self.settings["apis"][0]["upstream"]["endpoints"]
         return self.metrics()[f'gatehouse_upstream_connects_total{{upstream="{url}"}}']
+
+    def close(self):
+        try:
+            super().close()
+        finally:
+            # One that did not end well must not stay behind.
+            if self.child.poll() is None:
+                self.kill()

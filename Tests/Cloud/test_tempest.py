@@ -8,6 +8,8 @@ import os
 import pathlib
 import re
 
+import pytest
+
 import tempest_runs
 
 LISTS = pathlib.Path(__file__).with_name("tempest_lists")
@@ -22,6 +24,7 @@ def lines(name):
     return [line for line in (LISTS / name).read_text().splitlines() if line and not line.startswith("#")]
 
 
+@pytest.mark.timeout(4 * SECONDS)
 def test_tempest_ends_the_same_with_and_without(cloud, through, tmp_path, figures):
     chosen = os.environ.get("CLOUD_TEMPEST")
     include, exclude = [chosen] if chosen else lines("include.txt"), lines("exclude.txt")

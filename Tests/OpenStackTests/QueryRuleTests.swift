@@ -158,6 +158,14 @@ private let dates = "changes-since=2025-06-01T00:00:00Z&changes-before="
         #expect(verdict(shipped, "servers.list", query) == document)
     }
 
+    @Test func `under v2 any sort key is taken, but not the administrators' of a member`() {
+        let query = "sort_key=%20node&marker=nope&limit=1"
+        let refusal = "403 Only administrators can sort servers by node"
+        #expect(verdict(shippedNova, "servers.list", query, version: .v2) == refusal)
+        let found = verdict(shippedNova, "servers.list", query, version: .v2, caller: .administrator)
+        #expect(found == "400 marker [nope] not found")
+    }
+
     @Test(arguments: [
         ("images.list", "2.35", "200"), ("images.list", "2.36", "404 The resource could not be found."),
         ("tags.list", "2.25", "404 The resource could not be found."), ("tags.list", "2.26", "200"),

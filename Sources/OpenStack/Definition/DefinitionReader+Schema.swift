@@ -66,8 +66,8 @@ extension DefinitionReader {
         case "required": return .required(strings(node, key))
         case "pattern": return string(node, key).map { .pattern($0) }
         case "format":
-            return string(node, key).map { name in
-                Schema.Format(rawValue: name).map { .format($0) } ?? .undecided
+            return string(node, key).map { word in
+                Schema.Format.allCases.first { $0.word == word }.map { .format($0) } ?? .undecided
             }
         case "items": return .items(readSchema(node, depth: depth + 1))
         case "prefixItems": return .prefixItems(list(node, key).map { readSchema($0, depth: depth + 1) })
@@ -94,7 +94,7 @@ extension DefinitionReader {
         let words = node.sequence ?? [node]
         return words.compactMap { word in
             // Without quotes, null is the word for the type all the same.
-            if let type = word.string.flatMap(Schema.ValueType.init(rawValue:)) { return type }
+            if let type = Schema.ValueType.allCases.first(where: { "\($0)" == word.string }) { return type }
             add("no such type: \(word.string ?? "")", at: word)
             return nil
         }

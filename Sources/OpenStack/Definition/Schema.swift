@@ -3,9 +3,11 @@
 /// - Shape: as `choices` it is one of several by microversion, and then has no keywords itself.
 /// - Source: JSON Schema 2020-12, those parts of it that OpenStack's documents use.
 public struct Schema: Sendable {
-    /// The types of JSON values, an integer being a number, too.
-    enum ValueType: String, CaseIterable, Sendable {
+    /// The types of JSON values, an integer being a number, too; the raw value is the place of a bit.
+    enum ValueType: UInt8, CaseIterable, Sendable {
         case object, array, string, integer, number, boolean, null
+
+        var bit: Int { 1 << Int(rawValue) }
     }
 
     /// A value that an `enum` allows.
@@ -23,14 +25,22 @@ public struct Schema: Sendable {
     }
 
     /// The forms of texts that can be checked.
-    enum Format: String, CaseIterable, Sendable {
+    enum Format: UInt8, CaseIterable, Sendable {
         case uuid, ipv4, ipv6, base64, name, regex
         /// Texts that Nova checks by a pattern of all characters its Python knows; only plain ASCII is known to fit.
         case printable
-        case dateTime = "date-time"
-        case nameWithSpaces = "name_with_leading_trailing_spaces"
-        case zoneName = "az_name"
-        case zoneNameWithSpaces = "az_name_with_leading_trailing_spaces"
+        case dateTime, nameWithSpaces, zoneName, zoneNameWithSpaces
+
+        /// The word for it in a schema.
+        var word: String {
+            switch self {
+            case .dateTime: "date-time"
+            case .nameWithSpaces: "name_with_leading_trailing_spaces"
+            case .zoneName: "az_name"
+            case .zoneNameWithSpaces: "az_name_with_leading_trailing_spaces"
+            default: "\(self)"
+            }
+        }
     }
 
     enum Keyword: Sendable {

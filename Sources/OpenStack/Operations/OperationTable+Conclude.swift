@@ -40,7 +40,7 @@ extension OperationTable {
         if check.hasAdminChoice, check.caller != .administrator {
             if check.caller == .unknown { return .valid(check.facts) }
             message.append("Only administrators can sort servers by ")
-            message.append(Self.decoded(check.query.view(check.adminChoice), &scratch))
+            message.append(PythonText.stripped(Self.decoded(check.query.view(check.adminChoice), &scratch)))
             return .refused(status: 403)
         }
         if check.mayEndEarly { return concludeEarly(check, &scratch, &message) }

@@ -116,17 +116,19 @@ extension OperationTable {
         case .since: check.since = range
         case .before: check.before = range
         }
-        guard kind != .any || rule.shortcut != .none else { return }
+        guard kind != .any || rule.shortcut != .none || rule.choiceCount > 0 else { return }
         let value = Self.decoded(check.query.view(range), &scratch)
         noteShortcut(value, rule, &check)
+        // Under /v2, too, where any key is taken. Nova looks at it without the white space around it.
+        if rule.choiceCount > 0, isForAdmins(PythonText.stripped(value), rule) {
+            check.noteAdminChoice(range)
+        }
         switch kind {
         case .any: return
         case .joined: return check.hasForeignFilter = true
         case .status: return check.noteStatus(value, rule: index)
         case .allTenants: check.facts.asksAllTenants = value.isEmpty || PythonText.readTruth(value) == true
-        case .choice:
-            if rule.isList { check.hasSortKey = true }
-            if isForAdmins(value, rule) { check.noteAdminChoice(range) }
+        case .choice: if rule.isList { check.hasSortKey = true }
         case .sortDirection: check.sortDirectionCount += 1
         default: break
         }

@@ -100,9 +100,7 @@ extension SchemaCheck {
     }
 
     func isOfType(_ node: JSONNode, _ types: Int) -> Bool {
-        func has(_ type: Schema.ValueType) -> Bool {
-            types >> (Schema.ValueType.allCases.firstIndex(of: type) ?? 0) & 1 == 1
-        }
+        func has(_ type: Schema.ValueType) -> Bool { types & type.bit != 0 }
         switch node.kind {
         case .object: return has(.object)
         case .array: return has(.array)

@@ -11,7 +11,7 @@ extension SchemaCheck {
         let node = nodes[mistake.value]
         // What was dropped would be missing in what is shown.
         if hasDropped, node.kind == .object || node.kind == .array { return false }
-        if keyword.kind == .format, let reason = Self.nameReason(Schema.Format.allCases[Int(keyword.first)]) {
+        if keyword.kind == .format, let reason = Self.nameReason(keyword.format) {
             message.append("An invalid 'name' value was provided. The name must be: ")
             message.append(reason)
             return true

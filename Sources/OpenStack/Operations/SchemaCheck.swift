@@ -109,7 +109,7 @@ struct SchemaCheck: ~Copyable {
             if let isFound = match.search(keyword.first) { return isFound }
             isUndecided = true
             return false
-        case .format: return hasFormat(node, Schema.Format.allCases[Int(keyword.first)], &scratch)
+        case .format: return hasFormat(node, keyword.format, &scratch)
         case .items: return node.kind != .array || checkItems(keyword, schema, value, &scratch)
         case .prefixItems: return node.kind != .array || checkPrefix(keyword, value, &scratch)
         case .uniqueItems: return node.kind != .array || isUnique(value, &scratch)

@@ -25,6 +25,9 @@ struct SchemaKeyword {
     var first: Int32 = 0
     var count: Int32 = 0
     var number = 0
+    /// The format of a `.format`; others have none, and ask for none.
+    var format: Schema.Format { Schema.Format(rawValue: UInt8(truncatingIfNeeded: first)) ?? .printable }
+
     /// Its part of the message: types, constants or the pattern as Python shows them.
     var text = ByteRange.empty
 }
@@ -82,8 +85,8 @@ extension TableBuilder {
     private mutating func compile(_ keyword: Schema.Keyword) -> SchemaKeyword {
         switch keyword {
         case .type(let types):
-            let bits = types.reduce(0) { $0 | 1 << (Schema.ValueType.allCases.firstIndex(of: $1) ?? 0) }
-            let words = types.map { pythonText($0.rawValue) }.joined(separator: ", ")
+            let bits = types.reduce(0) { $0 | $1.bit }
+            let words = types.map { pythonText("\($0)") }.joined(separator: ", ")
             return SchemaKeyword(kind: .type, first: Int32(bits), text: add(words))
         case .constants(let constants):
             let first = schemas.constants.count
@@ -109,8 +112,8 @@ extension TableBuilder {
             guard let first = patterns.compile(pattern) else { return SchemaKeyword(kind: .undecided) }
             return SchemaKeyword(kind: .pattern, first: first, text: add(pythonText(pattern)))
         case .format(let format):
-            let number = Schema.Format.allCases.firstIndex(of: format) ?? 0
-            return SchemaKeyword(kind: .format, first: Int32(number), text: add(pythonText(format.rawValue)))
+            return SchemaKeyword(
+                kind: .format, first: Int32(format.rawValue), text: add(pythonText(format.word)))
         case .items(let schema): return SchemaKeyword(kind: .items, first: compile(schema))
         case .prefixItems(let list): return linked(list, .prefixItems)
         case .uniqueItems: return SchemaKeyword(kind: .uniqueItems)
