@@ -135,6 +135,19 @@ struct IdentityCacheTests {
         shard.drop(digest("never seen"), now: 9_000_000_000)
     }
 
+    @Test func `a loop whose clock reading is a little older finds what another loop left`() {
+        var shard = IdentityShard(maxCount: 100)
+        let now: UInt64 = 1 << 40
+        #expect(look(&shard, "t", at: now) == "unknown")
+        #expect(look(&shard, "t", at: now - 1_000) == "asked")
+        #expect(complete(&shard, "t", identity("u"), at: now) == [0, 0])
+        #expect(look(&shard, "t", at: now - 1_000) == "u")
+        shard.drop(digest("t"), now: now - 1_000)
+        #expect(look(&shard, "t", at: now - 1_000) == "u")
+        #expect(complete(&shard, "t", identity("v"), at: now - 1_000) == [])
+        #expect(look(&shard, "t", at: now - 1_000) == "v")
+    }
+
     @Test func `the table holds its number, and what is found is what was put in whatever the order`() {
         var shard = IdentityShard(maxCount: 64)
         var random = SystemRandomNumberGenerator()

@@ -1,6 +1,8 @@
 internal import OpenStack
 
 /// One shard of the identity cache; always under its lock.
+///
+/// Each loop reads the clock for itself, so `now` may be a little before a moment that another loop left here.
 struct IdentityShard: Sendable {
     private struct Entry {
         var digest: TokenDigest
@@ -62,7 +64,7 @@ struct IdentityShard: Sendable {
                 return .judgement(entry.judgement, renews: renew(digest, index, now))
             }
         }
-        if let open = asking[digest], now - open.since < Self.maxAskingNanoseconds {
+        if let open = asking[digest], now < open.since + Self.maxAskingNanoseconds {
             asking[digest]?.waiters.append(waiter)
             return .asked(hasStale: hasStale)
         }
@@ -110,7 +112,7 @@ struct IdentityShard: Sendable {
     }
 
     mutating func drop(_ digest: TokenDigest, now: UInt64) {
-        guard let index = find(digest), now - slots[index]!.learnedAt > 1_000_000_000 else { return }
+        guard let index = find(digest), now > slots[index]!.learnedAt + 1_000_000_000 else { return }
         remove(index)
     }
 
