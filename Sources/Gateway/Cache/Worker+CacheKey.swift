@@ -26,7 +26,14 @@ extension Worker {
             key.append(0)
             identity.withRolesKey { key.append($0) }
             key.append(0)
-            if operation.cacheScope == .user { identity.withUserID { key.append($0) } }
+            if operation.cacheScope == .user {
+                identity.withUserID { user in
+                    key.appendHexadecimal(shared.generations.current(user), width: 16)
+                    key.append(user)
+                }
+            } else if operation.cacheScope == .cloud {
+                key.appendHexadecimal(shared.generations.current(Generations.cloud), width: 16)
+            }
             key.append(0)
         }
         key.append(exchange.pointee.route.version.rawValue)

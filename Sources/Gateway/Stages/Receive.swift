@@ -103,7 +103,14 @@ extension Worker {
         guard let operation = operation(of: exchange), operation.isWrite,
             let identity = exchange.pointee.identity
         else { return }
-        identity._withUnsafeGuaranteedRef { $0.withProjectID { shared.generations.advance($0) } }
+        identity._withUnsafeGuaranteedRef { identity in
+            identity.withProjectID { shared.generations.advance($0) }
+            switch operation.cacheScope {
+            case .project: break
+            case .user: identity.withUserID { shared.generations.advance($0) }
+            case .cloud: shared.generations.advance(Generations.cloud)
+            }
+        }
     }
 
     /// Collects an error's content, at most 64 KiB, and answers with it in Nova's form.

@@ -70,7 +70,7 @@ enum Rule: UInt8, CaseIterable {
 public enum CacheClass: UInt8, Sendable { case none, list }
 
 /// Whose list it is: what the cache key holds besides the roles.
-public enum CacheScope: UInt8, Sendable { case project, user }
+public enum CacheScope: UInt8, Sendable { case project, user, cloud }
 
 /// How content goes upstream.
 public enum ContentMode: UInt8, Sendable { case none, collected, streamed }

@@ -18,7 +18,8 @@ extension DefinitionReader {
                 switch string(value, key) {
                 case "project": operation.cacheScope = .project
                 case "user": operation.cacheScope = .user
-                default: add("scope is project or user", at: value)
+                case "cloud": operation.cacheScope = .cloud
+                default: add("scope is project, user or cloud", at: value)
                 }
             case "limit": operation.limitClass = limitClass(value) ?? operation.limitClass
             case "audit": operation.auditAction = auditAction(value) ?? operation.auditAction
