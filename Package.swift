@@ -23,8 +23,10 @@ let package = Package(
         .target(name: "CLinux"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .target(name: "Bytes", swiftSettings: swift),
-        .target(name: "HTTP", dependencies: ["Bytes", "CZlib"], swiftSettings: swift),
+        .target(name: "HTTP", dependencies: ["Bytes", "CNghttp2", "CZlib"], swiftSettings: swift),
+        .target(name: "TLS", dependencies: ["Bytes", "COpenSSL"], swiftSettings: swift),
         .target(name: "Loop", dependencies: ["Bytes", "CLinux"], swiftSettings: swift),
         .target(
             name: "OpenStack", dependencies: ["Bytes", "HTTP", .product(name: "Yams", package: "Yams")],
@@ -32,7 +34,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "Bytes", "HTTP", "Loop", "OpenStack", "COpenSSL",
+                "Bytes", "HTTP", "TLS", "Loop", "OpenStack", "COpenSSL",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: swift),
@@ -49,7 +51,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swift),
         .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: swift),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Bytes"], swiftSettings: swift),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Bytes", "CNghttp2"], swiftSettings: swift),
+        .testTarget(name: "TLSTests", dependencies: ["TLS", "Bytes", "COpenSSL"], swiftSettings: swift),
         .testTarget(name: "LoopTests", dependencies: ["Loop", "Bytes"], swiftSettings: swift),
         .testTarget(
             name: "OpenStackTests", dependencies: ["OpenStack", "HTTP", "Bytes"], swiftSettings: swift),
