@@ -1,4 +1,5 @@
 internal import Bytes
+internal import TLS
 
 /// What one worker counted; read by mail to the worker, so plain words do.
 struct Counters {
@@ -25,6 +26,16 @@ struct Counters {
     var identityRefusedByBudget: UInt64 = 0
     var identityCredentialRenewals: UInt64 = 0
     var identityProjectLookups: UInt64 = 0
+    var tlsHandshakes: UInt64 = 0
+    var tlsResumedHandshakes: UInt64 = 0
+    var tlsHandshakesFailed: UInt64 = 0
+    var plainRequestsOnTLS: UInt64 = 0
+    var http2Connections: UInt64 = 0
+    var http2Streams: UInt64 = 0
+    var http2ConnectionsFailed: UInt64 = 0
+    var http2ConnectionsCalmed: UInt64 = 0
+    /// TLS connections with clients by why they failed.
+    var tlsFailures = [UInt64](repeating: 0, count: TLSFailure.allCases.count)
     var turns: UInt64 = 0
     var slowRounds: UInt64 = 0
 
@@ -102,6 +113,28 @@ struct Counters {
             (
                 "gatehouse_identity_project_lookups_total", "Projects that Keystone was asked about.",
                 identityProjectLookups
+            ),
+            ("gatehouse_tls_handshakes_total", "TLS handshakes with clients, whole ones.", tlsHandshakes),
+            (
+                "gatehouse_tls_resumed_handshakes_total", "Those of them that went on with a ticket.",
+                tlsResumedHandshakes
+            ),
+            (
+                "gatehouse_tls_failed_handshakes_total", "TLS handshakes with clients that failed.",
+                tlsHandshakesFailed
+            ),
+            (
+                "gatehouse_tls_plain_requests_total", "Plain HTTP on a port with TLS.", plainRequestsOnTLS
+            ),
+            ("gatehouse_http2_connections_total", "Connections of clients with HTTP/2.", http2Connections),
+            ("gatehouse_http2_streams_total", "Streams of clients.", http2Streams),
+            (
+                "gatehouse_http2_failed_connections_total", "HTTP/2 connections ended for an error.",
+                http2ConnectionsFailed
+            ),
+            (
+                "gatehouse_http2_calmed_connections_total",
+                "Those of them that were told to enhance their calm.", http2ConnectionsCalmed
             ),
             ("gatehouse_loop_turns_total", "Turns of the loops.", turns),
             ("gatehouse_loop_slow_rounds_total", "Rounds of a loop of more than 5 ms.", slowRounds),

@@ -93,6 +93,11 @@ enum AdminText {
                 "gatehouse_cache_evictions_total", "counter", "Lists that left for want of room.",
                 cache.evictedCount)
         }
+        head("gatehouse_tls_failures_total", "counter", "TLS connections with clients by why they failed.")
+        for failure in TLSFailure.allCases {
+            let count = whole.counters.reduce(UInt64(0)) { $0 + $1.tlsFailures[Int(failure.rawValue)] }
+            if count > 0 { text += "gatehouse_tls_failures_total{reason=\"\(failure.word)\"} \(count)\n" }
+        }
         upstreamMetrics(whole, head: head) { text += $0 }
         return text
     }

@@ -33,6 +33,7 @@ final class Configuration {
     /// The pseudonym of this proxy, and the whole Via line with it.
     let via: Content
     let viaLine: Content
+    let http2ViaLine: Content
     let operationCount: Int
     /// Exchanges that began under it and are not over.
     var exchangeCount = 0
@@ -81,6 +82,7 @@ final class Configuration {
         }
         via = Content(text: settings.http.via)
         viaLine = Content(text: "Via: 1.1 \(settings.http.via)\r\n")
+        http2ViaLine = Content(text: "Via: 2.0 \(settings.http.via)\r\n")
     }
 
     private static func virtualInterfaces(

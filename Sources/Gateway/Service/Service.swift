@@ -88,7 +88,8 @@ public final class Service: @unchecked Sendable {
                 }
                 // Port 0 is chosen by the first one and shared by the rest.
                 target = actual
-                listeners.append(Listener(descriptor: descriptor, address: actual, isAdmin: isAdmin))
+                listeners.append(
+                    Listener(descriptor: descriptor, address: actual, isAdmin: isAdmin, named: address))
             }
         } catch {
             for listener in listeners { Socket.close(listener.descriptor) }
