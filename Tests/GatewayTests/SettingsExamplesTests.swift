@@ -54,11 +54,22 @@ struct SettingsExamplesTests {
         var http = settings.http
         http.trustedProxies = []
         #expect(http == defaults.http)
-        let endpoints = settings.apis[0].upstream.endpoints
-        #expect(settings.apis[0].upstream == Settings.Upstream(endpoints: endpoints))
+        let listener = try #require(settings.listeners[0].tls)
+        var server = Settings.ServerTLS(certificates: listener.certificates)
+        server.clientCA = listener.clientCA
+        server.requiresClientCertificate = true
+        #expect(listener == server)
+        #expect(settings.http2 == defaults.http2)
+        var upstream = settings.apis[0].upstream
+        #expect(upstream.http2 == .negotiated && upstream.tls?.isInsecure == false)
+        upstream.http2 = .never
+        upstream.tls = nil
+        #expect(upstream == Settings.Upstream(endpoints: upstream.endpoints))
         #expect(settings.apis[0].virtualInterfaces == .pass)
         #expect(settings.identity.adminRoles == defaults.identity.adminRoles)
-        let keystone = try #require(settings.identity.keystone)
+        var keystone = try #require(settings.identity.keystone)
+        #expect(keystone.tls?.isInsecure == false)
+        keystone.tls = nil
         let bare = Settings.Keystone(
             endpoint: keystone.endpoint, path: keystone.path, publicURL: keystone.publicURL,
             credential: keystone.credential)
