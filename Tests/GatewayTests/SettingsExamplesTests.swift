@@ -30,7 +30,7 @@ struct SettingsExamplesTests {
         var open: [(indent: Int, key: String)] = []
         for line in text.split(separator: "\n") {
             let code = line.replacing(/(^|\s)#.*$/, with: "")
-            guard let match = code.firstMatch(of: /^([ -]*)([a-z_]+):(.*)$/) else { continue }
+            guard let match = code.firstMatch(of: /^([ -]*)([a-z0-9_]+):(.*)$/) else { continue }
             let indent = match.1.count
             open.removeAll { $0.indent >= indent }
             if match.1.contains("-"), let last = open.indices.last, !open[last].key.hasSuffix("[]") {
@@ -39,7 +39,7 @@ struct SettingsExamplesTests {
             open.append((indent, String(match.2)))
             let path = open.map(\.key).joined(separator: ".")
             written.insert(path)
-            for inner in match.3.matches(of: /[{,]\s*([a-z_]+):/) { written.insert(path + "." + inner.1) }
+            for inner in match.3.matches(of: /[{,]\s*([a-z0-9_]+):/) { written.insert(path + "." + inner.1) }
         }
         return written
     }

@@ -71,6 +71,7 @@ public final class Service: @unchecked Sendable {
         }
         let admin = try open(settings.admin.address, isAdmin: true)
         installSignals()
+        rotateTickets()
         log.notice(
             "serving",
             metadata: [
@@ -91,7 +92,8 @@ public final class Service: @unchecked Sendable {
                 }
                 // Port 0 is chosen by the first one and shared by the rest.
                 target = actual
-                listeners.append(Listener(descriptor: descriptor, address: actual, named: address, isAdmin: isAdmin))
+                listeners.append(
+                    Listener(descriptor: descriptor, address: actual, named: address, isAdmin: isAdmin))
             }
         } catch {
             for listener in listeners { Socket.close(listener.descriptor) }
@@ -99,6 +101,14 @@ public final class Service: @unchecked Sendable {
         }
         for (worker, listener) in zip(workers, listeners) { worker.mail { $0.adopt(listener) } }
         return target
+    }
+
+    /// Looks every few seconds whether session tickets need another key: often enough for the shortest lifetime, 1 min.
+    private func rotateTickets() {
+        control.asyncAfter(deadline: .now() + .seconds(10)) { [self] in
+            tickets.rotate()
+            rotateTickets()
+        }
     }
 
     // MARK: - Signals

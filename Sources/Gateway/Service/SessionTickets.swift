@@ -32,6 +32,12 @@ struct SessionTickets {
         return renewed
     }
 
+    /// Replaces keys that have had their time.
+    func rotate() {
+        let seconds = MonotonicClock.now() / 1_000_000_000
+        for key in keys.values { key.rotate(nowSeconds: seconds) }
+    }
+
     private static func content(_ path: String) -> [UInt8] {
         // What cannot be read is refused by the context that is made from it.
         if case .success(let bytes) = FileContent.read(path, limit: 1 << 24) { bytes } else { [] }

@@ -1,9 +1,12 @@
+internal import Loop
 internal import TLS
 
 extension Settings.ServerTLS {
     /// Makes fresh keys for session tickets, which last as long as the settings say.
     func makeTicketKeys() -> TLSTicketKeys {
-        TLSTicketKeys(lifetimeSeconds: (ticketLifetime?.nanoseconds ?? 0) / 1_000_000_000)
+        TLSTicketKeys(
+            lifetimeSeconds: (ticketLifetime?.nanoseconds ?? 0) / 1_000_000_000,
+            nowSeconds: MonotonicClock.now() / 1_000_000_000)
     }
 
     /// Loads the certificates and makes what connections are accepted with.

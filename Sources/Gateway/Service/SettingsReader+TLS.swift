@@ -8,7 +8,8 @@ extension SettingsReading {
         var files = NamedFiles()
         var certificates = [certificate(group, &files)]
         for item in group.items("certificates", limit: 64, isRequired: false) {
-            certificates.append(certificate(SettingsMapping(item, .certificate, "certificates", self), &files))
+            certificates.append(
+                certificate(SettingsMapping(item, .certificate, "certificates", self), &files))
         }
         var tls = Settings.ServerTLS(certificates: certificates.compactMap { $0 })
         tls.clientCA = file(group, "client_ca", &files)
