@@ -2,17 +2,19 @@ internal import Loop
 internal import TLS
 
 extension Settings.ServerTLS {
-    /// Makes fresh keys for session tickets, which last as long as the settings say.
-    func makeTicketKeys() -> TLSTicketKeys {
-        TLSTicketKeys(
-            lifetimeSeconds: (ticketLifetime?.nanoseconds ?? 0) / 1_000_000_000,
-            nowSeconds: MonotonicClock.now() / 1_000_000_000)
+    /// Makes fresh keys for session tickets, which last as long as the settings say; nil when there are to be none.
+    func makeTicketKeys() -> TLSTicketKeys? {
+        ticketLifetime.map {
+            TLSTicketKeys(
+                lifetimeSeconds: $0.nanoseconds / 1_000_000_000,
+                nowSeconds: MonotonicClock.now() / 1_000_000_000)
+        }
     }
 
     /// Loads the certificates and makes what connections are accepted with.
     ///
     /// - Errors: `TLSFault` when a file cannot be read, or a key and its certificate do not belong together.
-    func makeContext(tickets: TLSTicketKeys, offersHTTP2: Bool) throws(TLSFault) -> TLSContext {
+    func makeContext(tickets: TLSTicketKeys?, offersHTTP2: Bool) throws(TLSFault) -> TLSContext {
         try TLSContext.server(
             certificates: certificates.map {
                 ServerCertificate(

@@ -30,7 +30,7 @@ extension SettingsReading {
         }
         guard mistakes.count == mistakeCount else { return nil }
         do throws(TLSFault) {
-            _ = try tls.makeContext(tickets: tls.makeTicketKeys(), offersHTTP2: true)
+            _ = try tls.makeContext(tickets: nil, offersHTTP2: true)
         } catch {
             add(files.mark(of: error) ?? group.mark, "`tls`: \(error.reason)")
             return nil
