@@ -7,9 +7,9 @@ internal import TLS
 struct Listener {
     let descriptor: Int32
     let address: SocketAddress
+    /// The address in the settings, whose port may be 0: the one by which `Configuration.listenerTLS` knows it.
+    let named: SocketAddress
     let isAdmin: Bool
-    /// The address as the settings write it, which its TLS is found by.
-    var named = SocketAddress.none
     var isPaused = false
 }
 
