@@ -23,13 +23,13 @@ extension Worker {
     private func streamContentCount(_ user: UInt64, _ limit: Int) -> Int {
         guard let slot = downstreams.find(Handle(bits: user)), slot.pointee.state != .closed,
             !slot.pointee.isBroken
-        else { return HTTP2Source.breakOff }
+        else { return HTTP2Source.broken }
         let count = slot.pointee.plainByteCount
         if count > limit { return limit }
-        guard slot.pointee.exchange.isNone else { return count > 0 ? count : HTTP2Source.nothingNow }
+        guard slot.pointee.exchange.isNone else { return count > 0 ? count : HTTP2Source.later }
         slot.pointee.isEndGiven = true
         touch(slot)
-        return count | HTTP2Source.end
+        return count | HTTP2Source.lastBit
     }
 
     private func takeStreamContent(_ user: UInt64, to place: UnsafeMutablePointer<UInt8>, _ count: Int) {

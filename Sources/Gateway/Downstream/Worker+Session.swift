@@ -10,7 +10,7 @@ extension Worker {
     /// A client that cannot ask by ALPN begins with the preface (RFC 9113 §3.3). Whatever begins like a line of no HTTP
     /// version is a broken preface, and gets no answer.
     func beginsSession(_ connection: DownstreamPointer) -> Bool? {
-        guard !connection.pointee.isAdmin, !connection.pointee.isSecure, configuration.http2 != nil else {
+        guard !connection.pointee.isAdmin, !connection.pointee.isSecure, configuration.http2Limits != nil else {
             return nil
         }
         switch HTTP2Preface.judge(connection.pointee.input.readable) {
@@ -28,7 +28,7 @@ extension Worker {
 
     /// Makes a connection an HTTP/2 one.
     func beginSession(_ connection: DownstreamPointer) {
-        guard let limits = configuration.http2,
+        guard let limits = configuration.http2Limits,
             let session = HTTP2Session(
                 role: .server, limits: limits, source: streamSource)
         else { return closeDownstream(connection, .tooManyExchanges) }
@@ -69,8 +69,7 @@ extension Worker {
 
     /// The session is over: what it says of it is sent, what its streams wait for is not.
     private func failSession(_ connection: DownstreamPointer) {
-        counters.http2ConnectionsFailed += 1
-        if connection.pointee.session.isCalmed { counters.http2ConnectionsCalmed += 1 }
+        counters.http2Failures[Int(connection.pointee.session.reason.rawValue)] += 1
         closeStreams(connection, .clientGone)
         connection.pointee.input.removeAll()
         connection.pointee.closesAfterOutput = true
@@ -154,7 +153,7 @@ extension Worker {
             connection.pointee.saidGoodbye = true
             connection.pointee.session.drain()
         } else if connection.pointee.streamCount == 0 {
-            connection.pointee.session.terminate(code: 0)
+            connection.pointee.session.terminate(code: HTTP2Code.noError)
             connection.pointee.closesAfterOutput = true
         }
         settle(connection)

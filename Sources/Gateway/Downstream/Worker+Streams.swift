@@ -6,14 +6,6 @@ internal import Loop
 // form and its answer's head written in it, so that there is one strict reader and one writer.
 
 extension Worker {
-    /// Error codes of RFC 9113 §7.
-    enum StreamError {
-        static let none: UInt32 = 0x0
-        static let internalError: UInt32 = 0x2
-        static let refused: UInt32 = 0x7
-        static let cancel: UInt32 = 0x8
-    }
-
     /// Makes the slot of a stream; nil, and the stream refused, when there are too many.
     private func makeStream(_ carrier: DownstreamPointer, _ stream: Int32) -> DownstreamPointer? {
         guard
@@ -23,7 +15,7 @@ extension Worker {
                     isSecure: carrier.pointee.isSecure)),
             let slot = downstreams.find(handle)
         else {
-            carrier.pointee.session.reset(stream: stream, code: StreamError.refused)
+            carrier.pointee.session.reset(stream: stream, code: HTTP2Code.refusedStream)
             return nil
         }
         slot.pointee.handle = handle
@@ -94,6 +86,7 @@ extension Worker {
         if slot.pointee.input.room < bytes.count {
             slot.pointee.input.compact(to: min(slot.pointee.input.start, exchange.pointee.head.byteCount))
         }
+        if slot.pointee.input.room < bytes.count { enlarge(slot, exchange) }
         guard bytes.count <= slot.pointee.input.room else {
             // More than its window allowed, which the session does not let through.
             slot.pointee.isBroken = true
@@ -103,6 +96,18 @@ extension Worker {
         slot.pointee.progressByteCount += bytes.count
         if isEnd { slot.pointee.peerEnded = true }
         continueExchange(slot, exchange)
+    }
+
+    /// Moves what a stream was sent to a large block: until a client knows our window it may use the protocol's own.
+    private func enlarge(_ slot: DownstreamPointer, _ exchange: ExchangePointer) {
+        var larger = Buffer()
+        blocks.attachLarge(to: &larger)
+        larger.append(slot.pointee.input.all)
+        larger.consume(slot.pointee.input.start)
+        swap(&slot.pointee.input, &larger)
+        blocks.release(&larger)
+        // The head stands at the block's start, and all that is known of it are places in it.
+        exchange.pointee.headBase = slot.pointee.input.all.baseAddress
     }
 
     /// The client's side of a stream is over.
@@ -212,7 +217,7 @@ extension Worker {
                 let carrier = downstreams.find(slot.pointee.carrier)
             {
                 // Answered before all content came: the client need not send the rest (RFC 9113 §8.1).
-                carrier.pointee.session.reset(stream: slot.pointee.streamID, code: StreamError.none)
+                carrier.pointee.session.reset(stream: slot.pointee.streamID, code: HTTP2Code.noError)
                 slot.pointee.peerEnded = true
                 settleLater(carrier)
             }
@@ -244,9 +249,9 @@ extension Worker {
             slot.pointee.isStreamOver = true
             let code =
                 switch failure {
-                case .tooManyExchanges, .draining: StreamError.refused
-                case .writeTimeout: StreamError.cancel
-                default: slot.pointee.isBroken ? StreamError.internalError : StreamError.cancel
+                case .tooManyExchanges, .draining: HTTP2Code.refusedStream
+                case .writeTimeout: HTTP2Code.cancel
+                default: slot.pointee.isBroken ? HTTP2Code.internalError : HTTP2Code.cancel
                 }
             carrier.pointee.session.reset(stream: slot.pointee.streamID, code: code)
             settleLater(carrier)

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import HTTP
 internal import TLS
 
 /// What one worker counted; read by mail to the worker, so plain words do.
@@ -32,8 +33,8 @@ struct Counters {
     var plainRequestsOnTLS: UInt64 = 0
     var http2Connections: UInt64 = 0
     var http2Streams: UInt64 = 0
-    var http2ConnectionsFailed: UInt64 = 0
-    var http2ConnectionsCalmed: UInt64 = 0
+    /// HTTP/2 connections of clients by why they were ended.
+    var http2Failures = [UInt64](repeating: 0, count: HTTP2Failure.allCases.count)
     /// TLS connections with clients by why they failed.
     var tlsFailures = [UInt64](repeating: 0, count: TLSFailure.allCases.count)
     var turns: UInt64 = 0
@@ -128,14 +129,6 @@ struct Counters {
             ),
             ("gatehouse_http2_connections_total", "Connections of clients with HTTP/2.", http2Connections),
             ("gatehouse_http2_streams_total", "Streams of clients.", http2Streams),
-            (
-                "gatehouse_http2_failed_connections_total", "HTTP/2 connections ended for an error.",
-                http2ConnectionsFailed
-            ),
-            (
-                "gatehouse_http2_calmed_connections_total",
-                "Those of them that were told to enhance their calm.", http2ConnectionsCalmed
-            ),
             ("gatehouse_loop_turns_total", "Turns of the loops.", turns),
             ("gatehouse_loop_slow_rounds_total", "Rounds of a loop of more than 5 ms.", slowRounds),
         ]

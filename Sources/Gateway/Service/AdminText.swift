@@ -1,4 +1,6 @@
 internal import Foundation
+internal import HTTP
+internal import TLS
 
 /// Words the admin listener's answers.
 enum AdminText {
@@ -97,6 +99,12 @@ enum AdminText {
         for failure in TLSFailure.allCases {
             let count = whole.counters.reduce(UInt64(0)) { $0 + $1.tlsFailures[Int(failure.rawValue)] }
             if count > 0 { text += "gatehouse_tls_failures_total{reason=\"\(failure.word)\"} \(count)\n" }
+        }
+        head(
+            "gatehouse_http2_failures_total", "counter", "HTTP/2 connections of clients by why they were ended.")
+        for failure in HTTP2Failure.allCases {
+            let count = whole.counters.reduce(UInt64(0)) { $0 + $1.http2Failures[Int(failure.rawValue)] }
+            if count > 0 { text += "gatehouse_http2_failures_total{reason=\"\(failure.word)\"} \(count)\n" }
         }
         upstreamMetrics(whole, head: head) { text += $0 }
         return text

@@ -26,8 +26,8 @@ final class Configuration {
     let keystone: KeystoneClient?
     /// What connections are accepted with, by the listener's address as the settings name it; none for plain listeners.
     let listenerTLS: [SocketAddress: TLSContext]
-    /// Clients' HTTP/2 connections; nil while HTTP/1.1 alone is served.
-    var http2: Settings.HTTP2? { settings.http2 }
+    /// What clients' HTTP/2 connections may cost; nil while HTTP/1.1 alone is served.
+    let http2Limits: HTTP2Limits?
     let limits: HeadLimits
     let trustedProxies: [AddressBlock]
     let headNanoseconds: UInt64
@@ -101,6 +101,9 @@ final class Configuration {
         limits = HeadLimits(
             headByteCount: settings.http.maxHeadByteCount, targetByteCount: settings.http.maxTargetByteCount,
             fieldCount: settings.http.maxFieldCount)
+        http2Limits = settings.http2.map {
+            HTTP2Limits($0, headByteCount: settings.http.maxHeadByteCount)
+        }
         trustedProxies = settings.http.trustedProxies
         headNanoseconds = settings.http.headTimeout.nanoseconds
         contentProgressNanoseconds = settings.http.contentProgressTimeout.nanoseconds
