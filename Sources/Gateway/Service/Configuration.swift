@@ -134,6 +134,9 @@ final class Configuration {
         return operations
     }
 
+    /// What is wrong with certificates that serve all the same.
+    var tlsWarnings: [String] { listenerTLS.values.flatMap(\.warnings).sorted() }
+
     /// Everything this worker connects to.
     var endpoints: [Endpoint] {
         apis.flatMap { $0.upstream.endpoints } + (keystone?.pool.endpoints ?? [])

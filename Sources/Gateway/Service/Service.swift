@@ -44,7 +44,6 @@ public final class Service: @unchecked Sendable {
         noteUnused(settings, definitions)
         keystone = try Self.keystone(settings, replacing: nil)
         tickets = tickets.renewed(for: settings)
-        warnOfTrust(settings)
         if let path = settings.accessLog?.path {
             accessLog = try Self.named("access_log") { try AppendFile(path: path) }
         }
@@ -64,6 +63,7 @@ public final class Service: @unchecked Sendable {
             workers.append(worker)
         }
         shared.adopt(workers)
+        warnOfTrust(settings, workers[0].configuration.tlsWarnings)
         // Started before anything is mailed to them, since their sources are made on this thread.
         for worker in workers { worker.start() }
         for listener in settings.listeners {
@@ -177,6 +177,7 @@ public final class Service: @unchecked Sendable {
         for key in Self.fixedKeys(settings, fresh) {
             log.warning("a change that needs a restart was not taken", metadata: ["key": "\(key)"])
         }
+        let warnings = configurations[0].tlsWarnings
         for (worker, configuration) in zip(shared.workers, configurations) {
             // Made here, used there alone from now on.
             nonisolated(unsafe) let configuration = configuration
@@ -185,7 +186,7 @@ public final class Service: @unchecked Sendable {
         settings = fresh
         self.keystone = keystone
         self.tickets = tickets
-        warnOfTrust(fresh)
+        warnOfTrust(fresh, warnings)
         log.notice("settings read again", metadata: ["file": "\(file)"])
     }
 
@@ -251,8 +252,10 @@ public final class Service: @unchecked Sendable {
         }
     }
 
-    /// Says where connections are believed unseen, and which keys others on this machine can read.
-    private func warnOfTrust(_ settings: Settings) {
+    /// Says where connections are believed unseen, which keys others on this machine can read, and what is wrong with
+    /// certificates.
+    private func warnOfTrust(_ settings: Settings, _ warnings: [String]) {
+        for warning in warnings { log.warning("\(warning)") }
         var clients = settings.apis.map { ("upstream of \($0.definition)", $0.upstream.tls) }
         if let keystone = settings.identity.keystone { clients.append(("identity.keystone", keystone.tls)) }
         for (name, tls) in clients where tls?.isInsecure == true {

@@ -28,7 +28,7 @@ extension SettingsReading {
             tls.ticketLifetime = group.duration(
                 "ticket_lifetime", in: .seconds(60) ... .seconds(7 * 86_400), or: .seconds(12 * 3_600))
         }
-        guard mistakes.count == mistakeCount else { return nil }
+        guard mistakes.count == mistakeCount, !tls.certificates.isEmpty else { return nil }
         do throws(TLSFault) {
             _ = try tls.makeContext(tickets: nil, offersHTTP2: true)
         } catch {
