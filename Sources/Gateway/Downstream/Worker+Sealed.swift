@@ -161,7 +161,8 @@ extension Worker {
         while connection.pointee.plainByteCount > 0 {
             gather(connection)
             let room = connection.pointee.sealedOutput.room - Self.recordOverhead
-            let plain = connection.pointee.output.isEmpty
+            let plain =
+                connection.pointee.output.isEmpty
                 ? pendingView(connection) : connection.pointee.output.readable
             // A record cut for want of room would cost as much as a whole one.
             guard room >= min(plain.count, Self.recordByteCount) || room >= Self.recordByteCount else {

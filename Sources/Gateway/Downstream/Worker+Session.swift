@@ -10,7 +10,8 @@ extension Worker {
     /// A client that cannot ask by ALPN begins with the preface (RFC 9113 §3.3). Whatever begins like a line of no HTTP
     /// version is a broken preface, and gets no answer.
     func beginsSession(_ connection: DownstreamPointer) -> Bool? {
-        guard !connection.pointee.isAdmin, !connection.pointee.isSecure, configuration.http2Limits != nil else {
+        guard !connection.pointee.isAdmin, !connection.pointee.isSecure, configuration.http2Limits != nil
+        else {
             return nil
         }
         switch HTTP2Preface.judge(connection.pointee.input.readable) {

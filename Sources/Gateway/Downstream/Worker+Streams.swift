@@ -114,7 +114,9 @@ extension Worker {
     func endStreamContent(_ user: UInt64) {
         guard let slot = downstreams.find(Handle(bits: user)), slot.pointee.state != .closed else { return }
         slot.pointee.peerEnded = true
-        guard let exchange = exchanges.find(slot.pointee.exchange), !slot.pointee.content.isEnded else { return }
+        guard let exchange = exchanges.find(slot.pointee.exchange), !slot.pointee.content.isEnded else {
+            return
+        }
         continueExchange(slot, exchange)
     }
 

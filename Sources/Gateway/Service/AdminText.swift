@@ -101,7 +101,8 @@ enum AdminText {
             if count > 0 { text += "gatehouse_tls_failures_total{reason=\"\(failure.word)\"} \(count)\n" }
         }
         head(
-            "gatehouse_http2_failures_total", "counter", "HTTP/2 connections of clients by why they were ended.")
+            "gatehouse_http2_failures_total", "counter",
+            "HTTP/2 connections of clients by why they were ended.")
         for failure in HTTP2Failure.allCases {
             let count = whole.counters.reduce(UInt64(0)) { $0 + $1.http2Failures[Int(failure.rawValue)] }
             if count > 0 { text += "gatehouse_http2_failures_total{reason=\"\(failure.word)\"} \(count)\n" }

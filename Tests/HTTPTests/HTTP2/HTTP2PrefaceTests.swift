@@ -4,7 +4,9 @@ import Testing
 
 @Suite struct HTTP2PrefaceTests {
     private func judge(_ text: String) -> HTTP2Preface {
-        Array(text.utf8).withUnsafeBufferPointer { HTTP2Preface.judge(ByteView(start: $0.baseAddress, count: $0.count)) }
+        Array(text.utf8).withUnsafeBufferPointer {
+            HTTP2Preface.judge(ByteView(start: $0.baseAddress, count: $0.count))
+        }
     }
 
     @Test(arguments: ["P", "PR", "PRI"])
@@ -19,7 +21,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "G", "PUT /", "POST / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n", "GET / http/1.1\r\n", "GET /\r\n",
+        "G", "PUT /", "POST / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n",
+        "GET / http/1.1\r\n", "GET /\r\n",
         "\r\nGET / HTTP/1.1\r\n", "\u{1}\u{2} a b\r\n", "INVALID CONNECTION PREFACE",
     ])
     func `what may be HTTP 1 is left to its reader`(text: String) {
