@@ -6,6 +6,8 @@ internal import Loop
 struct Listener {
     let descriptor: Int32
     let address: SocketAddress
+    /// The address in the settings, whose port may be 0: the one by which `Configuration.listenerTLS` knows it.
+    let named: SocketAddress
     let isAdmin: Bool
     var isPaused = false
 }

@@ -50,7 +50,8 @@ extension Worker {
     private func closeListener(_ place: Int) {
         if !listeners[place].isPaused { acceptConnections(place) }
         Socket.close(listeners[place].descriptor)
-        listeners[place] = Listener(descriptor: -1, address: .none, isAdmin: false, isPaused: true)
+        listeners[place] = Listener(
+            descriptor: -1, address: .none, named: .none, isAdmin: false, isPaused: true)
     }
 
     /// Begins to end: no new connections, idle ones closed, answers say `Connection: close`.
