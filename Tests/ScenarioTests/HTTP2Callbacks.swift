@@ -1,13 +1,13 @@
 import CNghttp2
 import Glibc
 
+private func connection(_ user: UnsafeMutableRawPointer?) -> HTTP2Connection {
+    // The connection made its session and outlives it.
+    Unmanaged<HTTP2Connection>.fromOpaque(user!).takeUnretainedValue()
+}
+
 /// What nghttp2 calls; every function copies and marks, decisions are its connection's.
 enum HTTP2Callbacks {
-    private static func connection(_ user: UnsafeMutableRawPointer?) -> HTTP2Connection {
-        // The connection made its session and outlives it.
-        Unmanaged<HTTP2Connection>.fromOpaque(user!).takeUnretainedValue()
-    }
-
     static func set(_ callbacks: OpaquePointer?) {
         nghttp2_session_callbacks_set_on_header_callback(callbacks) {
             _, frame, name, nameCount, value, valueCount, _, user in
@@ -18,7 +18,8 @@ enum HTTP2Callbacks {
             return 0
         }
         nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, user in
-            let (header, connection) = (frame!.pointee.hd, connection(user))
+            let header = frame!.pointee.hd
+            let connection = connection(user)
             switch UInt32(header.type) {
             case NGHTTP2_HEADERS.rawValue: connection.heardHead(header.stream_id)
             case NGHTTP2_GOAWAY.rawValue:
@@ -26,7 +27,8 @@ enum HTTP2Callbacks {
                 connection.heardLeaving(last: goaway.last_stream_id, code: goaway.error_code)
             default: break
             }
-            let carriesContent = [NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue].contains(UInt32(header.type))
+            let carriesContent = [NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue].contains(
+                UInt32(header.type))
             if carriesContent, UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0 {
                 connection.heardEnd(header.stream_id)
             }
@@ -50,7 +52,8 @@ enum HTTP2Callbacks {
 
     /// Content comes from the stream's `outgoing`.
     static var provider: nghttp2_data_provider {
-        nghttp2_data_provider(source: nghttp2_data_source(ptr: nil)) { session, id, place, room, flags, _, user in
+        nghttp2_data_provider(source: nghttp2_data_source(ptr: nil)) {
+            session, id, place, room, flags, _, user in
             guard let stream = connection(user).stream(id) else {
                 return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
             }
@@ -62,7 +65,9 @@ enum HTTP2Callbacks {
                 flags!.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
                 if !stream.outgoingTrailers.isEmpty {
                     flags!.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-                    withFields(stream.outgoingTrailers) { nghttp2_submit_trailer(session, id, $0, $1) }
+                    HTTP2Callbacks.withFields(stream.outgoingTrailers) {
+                        nghttp2_submit_trailer(session, id, $0, $1)
+                    }
                 }
             }
             return count

@@ -168,8 +168,9 @@ final class HTTP2Connection: @unchecked Sendable {
                 return pending = []
             }
         }
+        // Whoever said GOAWAY, it is the gateway that ends the connection; unless it broke a rule.
         let isDone = nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0
-        if isDone || isStopping { end(nil) }
+        if isStopping || isDone && problem != nil { end(nil) }
     }
 
     private func end(_ text: String?) {

@@ -39,13 +39,16 @@ class HTTP2Line: Wire, @unchecked Sendable {
         line: String, fields: [(name: String, value: String)]
     ) {
         current = stream
-        let came = connection.wait(patience: Self.patience) { !stream.heads.isEmpty || stream.closeCode != nil }
+        let came = connection.wait(patience: Self.patience) {
+            !stream.heads.isEmpty || stream.closeCode != nil
+        }
         guard came, let head = connection.observe({ stream.heads.isEmpty ? nil : stream.heads.removeFirst() })
         else {
             _ = receive(patience: 0)
             let code = connection.observe { stream.closeCode }
             let how =
-                code.map { "the stream ended with \($0)" } ?? (came || connection.hasEnded ? "end" : "nothing")
+                code.map { "the stream ended with \($0)" }
+                ?? (came || connection.hasEnded ? "end" : "nothing")
             throw SocketFailure("\(how) instead of a head\(connection.problem.map { ": " + $0 } ?? "")")
         }
         return head
@@ -117,6 +120,9 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
         return connection.wait(patience: Self.patience) { connection.isOverNow } || connection.hasEnded
     }
 
+    /// Every request says its own end; what this adds is that none will follow.
+    override func shutdownWrite() { connection.leave(last: 0) }
+
     /// The answers that are still to come are not wanted; the connection stays.
     override func reset() {
         for stream in streams { connection.reset(stream, code: NGHTTP2_CANCEL) }
@@ -139,6 +145,7 @@ final class HTTP2ServerLine: HTTP2Line, @unchecked Sendable {
     private var splitter = MessageSplitter(isAnswer: true)
     private unowned let listener: StreamListener
     private var stream: HTTP2Stream
+    private var isAnswered = false
 
     init(_ first: StreamListener.Arrival, _ listener: StreamListener) {
         self.listener = listener
@@ -154,6 +161,7 @@ final class HTTP2ServerLine: HTTP2Line, @unchecked Sendable {
             }
             (connection, stream) = (next.connection, next.stream)
             splitter = MessageSplitter(isAnswer: true)
+            isAnswered = false
             (isEnded, isReset) = (false, false)
         }
         unread = []
@@ -171,15 +179,15 @@ final class HTTP2ServerLine: HTTP2Line, @unchecked Sendable {
         for piece in try splitter.feed(bytes) {
             switch piece {
             case .head(let line, let fields, let hasContent):
-                guard splitter.wholeCount - (hasContent ? 0 : 1) <= 0 else {
-                    throw SocketFailure("HTTP/2 has no second answer on a stream")
-                }
                 // What is no status line is no status either: an answer that breaks the rules (RFC 9113 §8.3.2).
                 let words = line.split(separator: " ").map(String.init)
                 let status = words.count > 1 && words[0].hasPrefix("HTTP/1.") ? words[1] : line
+                let isInterim = status.count == 3 && status.hasPrefix("1")
+                guard !isAnswered else { throw SocketFailure("HTTP/2 has no second answer on a stream") }
+                isAnswered = !isInterim
                 try connection.respond(
                     stream, [(":status", status)] + MessageSplitter.carried(fields), hasContent: hasContent,
-                    isInterim: status.count == 3 && status.hasPrefix("1"))
+                    isInterim: isInterim)
             case .content(let bytes): connection.append(bytes, to: stream)
             case .end(let trailers): connection.finish(stream, trailers: trailers)
             }

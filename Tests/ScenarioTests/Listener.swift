@@ -56,7 +56,9 @@ final class StreamListener: Listener, @unchecked Sendable {
     private func run() {
         while !lock.withLock({ isStopped }) {
             do {
-                guard let socket = try PlainSocket.accept(descriptor, patience: 0.1, tls: tls) else { continue }
+                guard let socket = try PlainSocket.accept(descriptor, patience: 0.1, tls: tls) else {
+                    continue
+                }
                 let made = try HTTP2Connection(socket, isServer: true) { [weak self] in
                     self?.arrived(($0, $1))
                 }

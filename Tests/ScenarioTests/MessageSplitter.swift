@@ -16,8 +16,6 @@ struct MessageSplitter {
     let isAnswer: Bool
     /// The next answer is to HEAD, so that it has no content.
     var answersHead = false
-    /// Messages that were said whole.
-    private(set) var wholeCount = 0
     private var state = State.head
     private var rest: [UInt8] = []
 
@@ -58,7 +56,9 @@ struct MessageSplitter {
             if count == left { finish([], &pieces) }
         case .chunkSize:
             guard let line = line() else { return false }
-            guard let size = Int(line, radix: 16) else { throw SocketFailure("HTTP/2 has no chunk «\(line)»") }
+            guard let size = Int(line, radix: 16) else {
+                throw SocketFailure("HTTP/2 has no chunk «\(line)»")
+            }
             state = size == 0 ? .trailers : .chunk(size)
         case .chunk(let left):
             let count = min(left, rest.count)
@@ -120,7 +120,6 @@ struct MessageSplitter {
 
     private mutating func finish(_ trailers: [(name: String, value: String)], _ pieces: inout [Piece]) {
         state = .head
-        wholeCount += 1
         pieces.append(.end(trailers: trailers))
     }
 

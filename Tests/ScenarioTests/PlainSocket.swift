@@ -16,12 +16,18 @@ final class PlainSocket: Wire, @unchecked Sendable {
         super.init()
         var one: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-        if tls != nil { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK) }
     }
 
     deinit { close() }
 
-    static func connect(port: UInt16, receiveBuffer: Int32? = nil, tls: TLSSettings? = nil) throws -> PlainSocket {
+    /// OpenSSL knows no flag to a single call.
+    private func stopBlocking() {
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+    }
+
+    static func connect(port: UInt16, receiveBuffer: Int32? = nil, tls: TLSSettings? = nil) throws
+        -> PlainSocket
+    {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SocketFailure("socket: \(errno)") }
         let made = try PlainSocket(descriptor: descriptor, tls: tls)
@@ -37,6 +43,7 @@ final class PlainSocket: Wire, @unchecked Sendable {
         guard result == 0 else {
             throw SocketFailure("connect to \(port): \(String(cString: strerror(errno)))")
         }
+        made.stopBlocking()
         return made
     }
 
@@ -62,7 +69,9 @@ final class PlainSocket: Wire, @unchecked Sendable {
         guard descriptor >= 0 else { throw SocketFailure("accept: \(errno)") }
         // No gateway may inherit it, or the connection would not end when we close it.
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        return try PlainSocket(descriptor: descriptor, tls: tls)
+        let made = try PlainSocket(descriptor: descriptor, tls: tls)
+        made.stopBlocking()
+        return made
     }
 
     private static func loopback(_ port: UInt16) -> sockaddr_in {

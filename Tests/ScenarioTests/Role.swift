@@ -181,7 +181,8 @@ final class ClientRole: Role, @unchecked Sendable {
             let isAnnounced = play.isAnnounced(wanted)
             try request(once, once.words.map { String(decoding: expand($0, step), as: UTF8.self) })
             message = try PlainMessage.read(open(), isAnswer: true, hasContent: !asksHeadOnly)
-            if message.value("Connection") == "close" || socket?.isEnded == true && socket?.isStream == false {
+            if message.value("Connection") == "close" || socket?.isEnded == true && socket?.isStream == false
+            {
                 socket?.close()
                 socket = nil
             }

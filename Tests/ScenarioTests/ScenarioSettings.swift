@@ -72,11 +72,12 @@ enum ScenarioSettings {
         if let keystone, let place = blocks.firstIndex(where: { $0.key == "identity" }),
             blocks[place].lines.isEmpty
         {
-            let base = [
-                "    url: \(keystone)/v3",
-                "    credential: {username: nova, password: its-password, user_domain: Default, project: service, "
-                    + "project_domain: Default}",
-            ] + trust.map { "    " + $0 }
+            let base =
+                [
+                    "    url: \(keystone)/v3",
+                    "    credential: {username: nova, password: its-password, user_domain: Default, project: service, "
+                        + "project_domain: Default}",
+                ] + trust.map { "    " + $0 }
             blocks[place].lines =
                 ["identity:", "  provider: keystone", "  keystone:"]
                 + with(base, asking)

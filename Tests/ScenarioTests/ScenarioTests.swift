@@ -2,7 +2,7 @@ import Dispatch
 import Testing
 
 /// Plays every file in `Tests/Scenarios` against the built `gatehouse`, over every transport that it is meant for;
-/// `SCENARIO=part-of-a-path` plays some of them, `TRANSPORT=part-of-a-name` over some.
+/// `SCENARIO=part-of-a-path` plays some of them, `TRANSPORT=name` over one.
 struct ScenarioTests {
     @Test(arguments: ScenarioRun.all)
     func `what a scenario says is what happens`(_ run: ScenarioRun) async {

@@ -7,10 +7,14 @@ enum Transport: String, CaseIterable, Sendable {
     case http2 = "HTTP/2 over TLS"
     case upstream = "HTTP/2 upstream"
 
-    /// `TRANSPORT=HTTP/2` in the environment plays those whose name contains it.
+    /// Without `TRANSPORT="HTTP/2 over TLS"` in the environment, which plays that one.
+    private static let usual: [Transport] = [.http1]
+
     static let played: [Transport] = {
-        let wanted = ProcessInfo.processInfo.environment["TRANSPORT"] ?? ""
-        return allCases.filter { wanted.isEmpty || $0.rawValue.contains(wanted) }
+        guard let wanted = ProcessInfo.processInfo.environment["TRANSPORT"], !wanted.isEmpty else {
+            return usual
+        }
+        return allCases.filter { $0.rawValue == wanted }
     }()
 
     /// Clients reach the gateway over TLS.
