@@ -104,8 +104,8 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
     /// Answers after which HTTP/1.1 closes: there the end of the stream is what HTTP/2 has for it.
     private static let closing: Set = [400, 408, 413, 414, 417, 431, 501, 505]
 
-    /// Waits for the end of what HTTP/1.1 would have ended: of every stream, when the last answer was such a refusal or
-    /// the request was not said whole; else of the connection.
+    /// Waits for the end of what HTTP/1.1 would have ended: of every stream, when the last answer was such a refusal, the
+    /// request was not said whole, or one was broken off; else of the connection.
     override func awaitEnd() -> Bool {
         while receive() {}
         let all = streams + [current, written].compactMap { $0 }
@@ -114,7 +114,12 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
         let isUnanswered = connection.observe { streams.contains { $0.heads.isEmpty } }
         if connection.observe({ streams.contains { !$0.heads.isEmpty } }) { unread += "an answer".utf8 }
         guard haveEnded || connection.hasEnded else { return false }
-        if !all.isEmpty, isUnanswered || Self.closing.contains(lastStatus) || splitter.isInMessage {
+        let isBrokenOff = connection.observe {
+            all.contains { $0.closeCode != nil && ($0.closeCode != 0 || !$0.outgoing.isEmpty) }
+        }
+        if !all.isEmpty,
+            isUnanswered || isBrokenOff || Self.closing.contains(lastStatus) || splitter.isInMessage
+        {
             return true
         }
         return connection.wait(patience: Self.patience) { connection.isOverNow } || connection.hasEnded

@@ -191,7 +191,7 @@ final class ClientRole: Role, @unchecked Sendable {
         guard came else {
             throw Mismatch(step.line, "\(name): status \(message.status) to the end, expected \(wanted)")
         }
-        if let text = try Invariant.broken(answer: message, hasContent: !asksHeadOnly) {
+        if let text = try Invariant.broken(answer: message, hasContent: !asksHeadOnly, over: play.transport) {
             throw Mismatch(step.line, "\(name): \(text)")
         }
     }
@@ -252,7 +252,7 @@ final class ClientRole: Role, @unchecked Sendable {
             throw Mismatch(step.line, "\(name): the content is \(message.isCut ? "cut" : "whole")")
         }
         guard !isAdmin, !words.contains("only") else { return }
-        if let text = try Invariant.broken(answer: message, hasContent: hasContent) {
+        if let text = try Invariant.broken(answer: message, hasContent: hasContent, over: play.transport) {
             throw Mismatch(step.line, "\(name): \(text)")
         }
     }

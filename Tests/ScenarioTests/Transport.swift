@@ -27,6 +27,10 @@ enum Transport: String, CaseIterable, Sendable {
     var clientScheme: String { hasTLSClients ? "https" : "http" }
     var upstreamScheme: String { hasTLSUpstreams ? "https" : "http" }
 
+    /// The versions that Via names (RFC 9110 §7.6.3).
+    var clientVersion: String { hasHTTP2Clients ? "2.0" : "1.1" }
+    var upstreamVersion: String { hasHTTP2Upstreams ? "2.0" : "1.1" }
+
     /// What `only … clients` and `only … upstreams` at the top of a scenario ask for.
     func fits(_ kind: String, _ side: String) -> Bool? {
         let (isTLS, isHTTP2) =

@@ -172,7 +172,7 @@ class UpstreamRole: Role, @unchecked Sendable {
 
     /// What is wrong with a request whatever the scenario says of it.
     func broken(_ message: PlainMessage) throws -> String? {
-        try Invariant.broken(request: message, mayIdentify: play.identifiesUsers)
+        try Invariant.broken(request: message, mayIdentify: play.identifiesUsers, over: play.transport)
     }
 
     /// Fails when a connection or a byte came that the scenario does not know of.
