@@ -37,6 +37,8 @@ final class Worker: @unchecked Sendable {
     var settling: [Handle] = []
     var closedDownstreams: [Handle] = []
     var closedUpstreams: [Handle] = []
+    /// Upstream connections with something left to open, for which there is room again.
+    var touchedUpstreams: [Handle] = []
     var isInTurn = false
     let events: UnsafeMutableBufferPointer<Readiness>
 
@@ -169,8 +171,9 @@ final class Worker: @unchecked Sendable {
     private func finishRound() {
         // Each pass can wake others; what is left after the bound goes on in the next turn.
         for _ in 0..<64 {
-            if ready.isEmpty, settling.isEmpty, again.isEmpty { break }
+            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedUpstreams.isEmpty { break }
             runReady()
+            if !touchedUpstreams.isEmpty { openTouched() }
             while let handle = settling.popLast() {
                 if let connection = downstreams.find(handle) { settle(connection) }
             }
@@ -192,7 +195,7 @@ final class Worker: @unchecked Sendable {
 
     private func finishTurn() {
         finishRound()
-        if !again.isEmpty || !ready.isEmpty || !settling.isEmpty {
+        if !again.isEmpty || !ready.isEmpty || !settling.isEmpty || !touchedUpstreams.isEmpty {
             loop.queue.async { [self] in turn { _ in } }
         }
         resumeAcceptingIfPossible()
