@@ -129,7 +129,11 @@ extension Worker {
                 connection.pointee.descriptor, head: head,
                 content: exchange.pointee.content.readable.view(offset, collected))
             guard sent > 0 else {
-                if sent == -Int(EAGAIN) { awaitRoom(connection) } else { sendFailed(connection, exchange, sent) }
+                if sent == -Int(EAGAIN) {
+                    awaitRoom(connection)
+                } else {
+                    sendFailed(connection, exchange, sent)
+                }
                 return false
             }
             counters.upstreamBytesSent += UInt64(sent)

@@ -96,8 +96,11 @@ extension Worker {
         switch connection.pointee.state {
         case .idle:
             // Tickets and key updates are welcome at any time; content nobody asked for, or the end, is not.
-            if hasMore || step != .incomplete || connection.pointee.socketEnded { closeUpstream(connection) }
-            else { blocks.release(&connection.pointee.input) }
+            if hasMore || step != .incomplete || connection.pointee.socketEnded {
+                closeUpstream(connection)
+            } else {
+                blocks.release(&connection.pointee.input)
+            }
             return
         case .handshake:
             if connection.pointee.socketEnded || step == .ended { tlsFailed(connection) }
@@ -170,7 +173,9 @@ extension Worker {
     /// Sends what is sealed; false when the kernel took only a part, or the connection failed.
     private func flushSealed(_ connection: UpstreamPointer, _ exchange: ExchangePointer) -> Bool {
         let error = pushSealed(connection)
-        if error == -Int(EAGAIN) { awaitRoom(connection) } else if error < 0 {
+        if error == -Int(EAGAIN) {
+            awaitRoom(connection)
+        } else if error < 0 {
             blocks.release(&connection.pointee.sealedOutput)
             sendFailed(connection, exchange, error)
         }
@@ -185,7 +190,11 @@ extension Worker {
         } else if error < 0 {
             blocks.release(&connection.pointee.sealedOutput)
             guard connection.pointee.state == .busy else {
-                if connection.pointee.state == .idle { closeUpstream(connection) } else { tlsFailed(connection) }
+                if connection.pointee.state == .idle {
+                    closeUpstream(connection)
+                } else {
+                    tlsFailed(connection)
+                }
                 return false
             }
         } else if connection.pointee.state != .busy || connection.pointee.output.isEmpty {
