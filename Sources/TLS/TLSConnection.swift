@@ -128,8 +128,15 @@ public struct TLSConnection: ~Copyable {
         }
         if !state.pointee.hasStarted {
             guard let first = ciphertext.readable.first else { return .incomplete }
-            // Content types of records are 20 to 24; methods begin with letters.
-            if state.pointee.context.isServer, (ASCII.lowercased(first) &- 0x61) < 26 { return .plainHTTP }
+            // Content types of records are 20 to 24; methods begin with letters, a hello of SSL 2 with the high bit, which
+            // OpenSSL would still take (RFC 8446 §D.5: it ought not).
+            if state.pointee.context.isServer {
+                if (ASCII.lowercased(first) &- 0x61) < 26 { return .plainHTTP }
+                if first >= 0x80 {
+                    state.pointee.failure = .malformed
+                    return .failed
+                }
+            }
             state.pointee.hasStarted = true
         }
         lend(state, ciphertext, &reply)
