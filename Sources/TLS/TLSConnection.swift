@@ -295,7 +295,8 @@ extension TLSConnection {
         if name.first == "[", name.last == "]" { name = name.dropFirst().dropLast() }
         if name.last == "." { name = name.dropLast() }
         let text = String(name)
-        guard !text.isEmpty else { return nil }
+        // A dot in front would mean any host of the domain to OpenSSL.
+        guard !text.isEmpty, text.first != "." else { return nil }
         if X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), text) != 1 {
             ERR_clear_error()
             SSL_set_hostflags(ssl, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))

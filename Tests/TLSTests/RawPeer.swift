@@ -29,6 +29,17 @@ final class RawPeer {
         if name == nil { SSL_set_connect_state(ssl) } else { SSL_set_accept_state(ssl) }
     }
 
+    /// Makes another connection of the server that `other` is of.
+    init(sharing other: RawPeer) {
+        context = other.context
+        SSL_CTX_up_ref(context)
+        ssl = SSL_new(context)
+        input = BIO_new(BIO_s_mem())
+        output = BIO_new(BIO_s_mem())
+        SSL_set_bio(ssl, input, output)
+        SSL_set_accept_state(ssl)
+    }
+
     deinit {
         SSL_free(ssl)
         SSL_CTX_free(context)
