@@ -1,4 +1,5 @@
 import Foundation
+import HTTP
 import Loop
 import Testing
 
@@ -121,6 +122,6 @@ struct SettingsTLSTests {
         let pool = configuration.apis[0].upstream
         #expect(pool.tls != nil && pool.http2 == .negotiated)
         #expect(pool.endpoints[0].serverName == "x.test")
-        #expect(configuration.http2 == Settings.HTTP2())
+        #expect(configuration.http2Limits == HTTP2Limits())
     }
 }

@@ -37,6 +37,7 @@ extension Worker {
         exchange.pointee.adopt(leader.pointee.identity?.takeUnretainedValue())
         exchange.pointee.microversion = leader.pointee.microversion
         exchange.pointee.peerIsTrusted = leader.pointee.peerIsTrusted
+        exchange.pointee.isSecure = leader.pointee.isSecure
         exchange.pointee.client = leader.pointee.client
         exchange.pointee.stage = .forward
         exchange.pointee.wait = .connection
@@ -72,7 +73,7 @@ extension Worker {
                 return endFetch(exchange, fetch, connection.pointee.head)
             case .needMore:
                 if connection.pointee.peerEnded {
-                    guard connection.pointee.content.framing == .untilClose else {
+                    guard connection.pointee.endsWithPeer else {
                         exchange.pointee.failure = .responseIncomplete
                         abandonUpstream(exchange)
                         return failUpstream(exchange)

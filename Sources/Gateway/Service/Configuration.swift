@@ -26,8 +26,8 @@ final class Configuration {
     let keystone: KeystoneClient?
     /// What connections are accepted with, by the listener's address as the settings name it; none for plain listeners.
     let listenerTLS: [SocketAddress: TLSContext]
-    /// Clients' HTTP/2 connections; nil while HTTP/1.1 alone is served.
-    var http2: Settings.HTTP2? { settings.http2 }
+    /// What clients' HTTP/2 connections may cost; nil while HTTP/1.1 alone is served.
+    let http2Limits: HTTP2Limits?
     let limits: HeadLimits
     let trustedProxies: [AddressBlock]
     let headNanoseconds: UInt64
@@ -38,6 +38,7 @@ final class Configuration {
     /// The pseudonym of this proxy, and the whole Via line with it.
     let via: Content
     let viaLine: Content
+    let http2ViaLine: Content
     let operationCount: Int
     /// Exchanges that began under it and are not over.
     var exchangeCount = 0
@@ -100,6 +101,9 @@ final class Configuration {
         limits = HeadLimits(
             headByteCount: settings.http.maxHeadByteCount, targetByteCount: settings.http.maxTargetByteCount,
             fieldCount: settings.http.maxFieldCount)
+        http2Limits = settings.http2.map {
+            HTTP2Limits($0, headByteCount: settings.http.maxHeadByteCount)
+        }
         trustedProxies = settings.http.trustedProxies
         headNanoseconds = settings.http.headTimeout.nanoseconds
         contentProgressNanoseconds = settings.http.contentProgressTimeout.nanoseconds
@@ -112,6 +116,7 @@ final class Configuration {
         }
         via = Content(text: settings.http.via)
         viaLine = Content(text: "Via: 1.1 \(settings.http.via)\r\n")
+        http2ViaLine = Content(text: "Via: 2.0 \(settings.http.via)\r\n")
     }
 
     private static func loaded<Value>(

@@ -63,7 +63,8 @@ extension Worker {
         isDraining = true
         for index in 0..<downstreams.usedCount {
             guard let connection = downstreams.find(index: UInt32(index)) else { continue }
-            if !connection.pointee.isAdmin, connection.pointee.state == .idle,
+            if connection.pointee.state == .session { drainSession(connection) }
+            if !connection.pointee.isAdmin, !connection.pointee.isStream, connection.pointee.state == .idle,
                 connection.pointee.input.isEmpty,
                 connection.pointee.unsentByteCount == 0, connection.pointee.exchangeCount > 0
             {

@@ -78,7 +78,10 @@ extension Worker {
             exchange.pointee.requestID.append(to: &output)
             output.append("\r\n")
         }
-        output.append(configuration.viaLine.bytes)
+        // The protocol is the one this request came by (RFC 9110 §7.6.3).
+        output.append(
+            exchange.pointee.head.version == .http2
+                ? configuration.http2ViaLine.bytes : configuration.viaLine.bytes)
         if part != nil {
             // What is read of the answers has been the same since the first version.
             output.append("Accept: application/json\r\n")
@@ -127,7 +130,7 @@ extension Worker {
         guard host.isEmpty else { return host }
         // A call's endpoint is chosen later; any name of the service will do then.
         let endpoint = exchange.pointee.endpoint?.takeUnretainedValue() ?? pool(of: exchange).endpoints[0]
-        // Settings take `http://` endpoints only, so the authority begins behind these 7 bytes.
-        return endpoint.url.bytes.view(7, endpoint.url.count - 7)
+        let scheme = pool(of: exchange).tls == nil ? "http://".utf8.count : "https://".utf8.count
+        return endpoint.url.bytes.view(scheme, endpoint.url.count - scheme)
     }
 }
