@@ -98,8 +98,12 @@ final class HTTP2Connection: @unchecked Sendable {
 
     static func text(_ result: Int32) -> String { String(cString: nghttp2_strerror(result)) }
 
-    var isTLS: Bool { socket.security != nil }
-    var security: TLSLayer? { socket.security }
+    var isTLS: Bool { socket.tls != nil }
+
+    func awaitPeerSubject() -> String? {
+        _ = wait(patience: Wire.patience) { socket.tls?.isEstablished != false }
+        return observe { socket.tls?.peerSubject }
+    }
 
     // MARK: - The connection's own thread
 
@@ -137,7 +141,7 @@ final class HTTP2Connection: @unchecked Sendable {
                 events |= wanted
                 return
             case .ended: return end(nil)
-            case .failed: return end(socket.security?.failure ?? "reset")
+            case .failed: return end(socket.tls?.failure ?? "reset")
             }
         }
         // There may be more; the poll sees it at once, but not what TLS has read already.
@@ -145,8 +149,8 @@ final class HTTP2Connection: @unchecked Sendable {
     }
 
     private func transmit(_ events: inout Int16) {
-        if let security, security.isEstablished, security.chosenProtocol != "h2" {
-            return end("ALPN chose «\(security.chosenProtocol)», not h2")
+        if let tls = socket.tls, tls.isEstablished, tls.chosenProtocol != "h2" {
+            return end("ALPN chose «\(tls.chosenProtocol)», not h2")
         }
         while true {
             while pending.count < 65_536 {

@@ -8,7 +8,9 @@ class HTTP2Line: Wire, @unchecked Sendable {
     fileprivate(set) var current: HTTP2Stream?
 
     override var isStream: Bool { true }
-    override var security: TLSLayer? { connection.security }
+    override var failure: String? { connection.problem }
+
+    override func awaitPeerSubject() -> String? { connection.awaitPeerSubject() }
 
     init(_ connection: HTTP2Connection) {
         self.connection = connection

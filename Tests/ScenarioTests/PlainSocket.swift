@@ -6,8 +6,8 @@ import Glibc
 final class PlainSocket: Wire, @unchecked Sendable {
     // Unchecked: each socket is used by the one thread of its role, or of its HTTP/2 connection.
     let descriptor: Int32
-    private let tls: TLSLayer?
-    override var security: TLSLayer? { tls }
+    let tls: TLSLayer?
+    override var failure: String? { tls?.failure }
 
     /// - Parameter tls: what is said in TLS; its handshake happens as part of the first reading and writing.
     init(descriptor: Int32, tls: TLSSettings? = nil) throws {
@@ -157,6 +157,17 @@ final class PlainSocket: Wire, @unchecked Sendable {
                 return false
             }
         }
+    }
+
+    override func awaitPeerSubject() -> String? {
+        guard let tls else { return nil }
+        let end = Date(timeIntervalSinceNow: Self.patience)
+        while !tls.isEstablished {
+            guard case .wait(let events) = tls.shakeHands(),
+                Self.wait(descriptor, events, end.timeIntervalSinceNow)
+            else { break }
+        }
+        return tls.peerSubject
     }
 
     override func shutdownWrite() {

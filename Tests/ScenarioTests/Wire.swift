@@ -72,8 +72,11 @@ class Wire: @unchecked Sendable {
     /// For the step `expect goaway`: the peer says that it takes no more requests.
     func awaitLeaving() throws -> Bool { throw SocketFailure("HTTP/1.1 has no GOAWAY") }
 
-    /// What TLS agreed on, when there is TLS.
-    var security: TLSLayer? { nil }
+    /// Waits until TLS's handshake has been made, and answers the subject of the peer's certificate; nil without.
+    func awaitPeerSubject() -> String? { nil }
+
+    /// Why the connection ended, when TLS or HTTP/2 says so.
+    var failure: String? { nil }
 }
 
 struct SocketFailure: Error, CustomStringConvertible {
