@@ -208,11 +208,24 @@ final class HTTP2ServerLine: HTTP2Line, @unchecked Sendable {
         return connection.wait(patience: Self.patience) { stream.closeCode != nil } || connection.hasEnded
     }
 
-    override func reset() { connection.reset(stream, code: NGHTTP2_INTERNAL_ERROR) }
+    override func reset() { end(NGHTTP2_INTERNAL_ERROR) }
 
-    override func refuse() { connection.reset(stream, code: NGHTTP2_REFUSED_STREAM) }
+    override func refuse() { end(NGHTTP2_REFUSED_STREAM) }
 
-    override func leave(refusing: Bool) { connection.leave(last: refusing ? stream.id - 2 : stream.id) }
+    /// Breaks the stream off; what came of its content is not looked at.
+    private func end(_ code: nghttp2_error_code) {
+        connection.reset(stream, code: code)
+        _ = connection.takeContent(of: stream)
+        unread = []
+    }
+
+    override func leave(refusing: Bool) throws {
+        connection.leave(last: refusing ? stream.id - 2 : stream.id)
+        try connection.flush(stream)
+    }
+
+    /// Its stream has ended; others of its connection may not have.
+    override func forget() {}
 
     /// Ends an answer that goes on until then; else the connection without a word, or only the stream if it has others.
     override func close() {

@@ -88,7 +88,7 @@ class Role: @unchecked Sendable {
                 throw Mismatch(step.line, "\(name): unexpected bytes \(printable(socket.unread))")
             }
             guard hasEnded else { throw Mismatch(step.line, "\(name): the connection stays open") }
-            socket.close()
+            socket.forget()
             self.socket = nil
         case "subject", "failure":
             let socket = try open()

@@ -63,6 +63,9 @@ class Wire: @unchecked Sendable {
 
     func close() { isClosed = true }
 
+    /// The peer has ended it, and this side has nothing more to do with it.
+    func forget() { close() }
+
     /// For the step `goaway`: the connection takes no more requests; with `refusing`, not even the one being read.
     func leave(refusing: Bool) throws { throw SocketFailure("HTTP/1.1 has no GOAWAY") }
 
