@@ -17,8 +17,12 @@ public struct HTTP2Session: ~Copyable {
     public init() { core = nil }
 
     /// Opens a connection's end, SETTINGS and the connection's window queued; nil when memory is short.
-    public init?(role: HTTP2Role, limits: HTTP2Limits, source: HTTP2Source) {
-        guard let core = HTTP2Core.make(role: role, limits: limits, source: source) else { return nil }
+    ///
+    /// - Shape: `memory` is the loop's own, shared by its sessions; without one each block comes from the C library.
+    public init?(role: HTTP2Role, limits: HTTP2Limits, source: HTTP2Source, memory: HTTP2Memory? = nil) {
+        guard let core = HTTP2Core.make(role: role, limits: limits, source: source, memory: memory) else {
+            return nil
+        }
         self.core = core
     }
 
