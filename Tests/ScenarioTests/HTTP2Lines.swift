@@ -67,6 +67,8 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
     /// The streams whose answers have not been read to their end, and the one being written.
     private var streams: [HTTP2Stream] = []
     private var written: HTTP2Stream?
+    /// All that may not have ended.
+    private var opened: [HTTP2Stream] = []
     private var lastStatus = 0
 
     override func send(_ bytes: [UInt8]) throws {
@@ -78,6 +80,7 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
                 let stream = try connection.request(
                     MessageSplitter.request(line, fields, scheme: scheme), hasContent: hasContent)
                 streams.append(stream)
+                opened = opened.filter { stream in connection.observe { stream.closeCode == nil } } + [stream]
                 written = stream
             case .content(let bytes): if let written { connection.append(bytes, to: written) }
             case .end(let trailers): if let written { connection.finish(written, trailers: trailers) }
@@ -132,10 +135,9 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
 
     /// The answers that are still to come are not wanted; the connection stays.
     override func reset() {
-        for stream in streams { connection.reset(stream, code: NGHTTP2_CANCEL) }
-        streams = []
+        for stream in opened { connection.reset(stream, code: NGHTTP2_CANCEL) }
+        (opened, streams) = ([], [])
         splitter = MessageSplitter(isAnswer: false)
-        if let current { connection.reset(current, code: NGHTTP2_CANCEL) }
         current = nil
         written = nil
     }
