@@ -31,7 +31,7 @@ extension Worker {
     func beginSession(_ connection: DownstreamPointer) {
         guard let limits = configuration.http2Limits,
             let session = HTTP2Session(
-                role: .server, limits: limits, source: streamSource)
+                role: .server, limits: limits, source: streamSource, memory: http2Memory)
         else { return closeDownstream(connection, .tooManyExchanges) }
         connection.pointee.session = session
         connection.pointee.state = .session

@@ -27,6 +27,7 @@ final class Worker: @unchecked Sendable {
     var upstreamTimers: TimerWheel
     var exchangeTimers: TimerWheel
     var blocks: BlockPools
+    let http2Memory = HTTP2Memory()
 
     // Of this turn.
     var now: UInt64
@@ -159,7 +160,9 @@ final class Worker: @unchecked Sendable {
             if count > 0 {
                 if round > 0 { beginRound() }
             } else {
-                guard round > 0, ready.isEmpty, again.isEmpty, settling.isEmpty, waker.mayWait() else { return }
+                guard round > 0, ready.isEmpty, again.isEmpty, settling.isEmpty, waker.mayWait() else {
+                    return
+                }
                 count = poller.collect(into: events, waiting: 1)
                 waker.hasWaited()
                 now = MonotonicClock.now()
@@ -193,7 +196,9 @@ final class Worker: @unchecked Sendable {
     private func finishRound() {
         // Each pass can wake others; what is left after the bound goes on in the next turn.
         for _ in 0..<64 {
-            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty, touchedUpstreams.isEmpty {
+            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty,
+                touchedUpstreams.isEmpty
+            {
                 break
             }
             runReady()
