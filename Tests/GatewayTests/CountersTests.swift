@@ -79,7 +79,7 @@ struct CountersTests {
         let named = Counters().named
         #expect(Set(named.map(\.name)).count == named.count)
         for counter in named {
-            #expect(counter.name.wholeMatch(of: /gatehouse_[a-z_]+_total/) != nil, "\(counter.name)")
+            #expect(counter.name.wholeMatch(of: /gatehouse_[a-z0-9_]+_total/) != nil, "\(counter.name)")
             #expect(counter.help.hasSuffix("."))
         }
     }

@@ -30,7 +30,7 @@ struct SettingsExamplesTests {
         var open: [(indent: Int, key: String)] = []
         for line in text.split(separator: "\n") {
             let code = line.replacing(/(^|\s)#.*$/, with: "")
-            guard let match = code.firstMatch(of: /^([ -]*)([a-z_]+):(.*)$/) else { continue }
+            guard let match = code.firstMatch(of: /^([ -]*)([a-z0-9_]+):(.*)$/) else { continue }
             let indent = match.1.count
             open.removeAll { $0.indent >= indent }
             if match.1.contains("-"), let last = open.indices.last, !open[last].key.hasSuffix("[]") {
@@ -39,7 +39,7 @@ struct SettingsExamplesTests {
             open.append((indent, String(match.2)))
             let path = open.map(\.key).joined(separator: ".")
             written.insert(path)
-            for inner in match.3.matches(of: /[{,]\s*([a-z_]+):/) { written.insert(path + "." + inner.1) }
+            for inner in match.3.matches(of: /[{,]\s*([a-z0-9_]+):/) { written.insert(path + "." + inner.1) }
         }
         return written
     }
@@ -54,11 +54,22 @@ struct SettingsExamplesTests {
         var http = settings.http
         http.trustedProxies = []
         #expect(http == defaults.http)
-        let endpoints = settings.apis[0].upstream.endpoints
-        #expect(settings.apis[0].upstream == Settings.Upstream(endpoints: endpoints))
+        let listener = try #require(settings.listeners[0].tls)
+        var server = Settings.ServerTLS(certificates: listener.certificates)
+        server.clientCA = listener.clientCA
+        server.requiresClientCertificate = true
+        #expect(listener == server)
+        #expect(settings.http2 == defaults.http2)
+        var upstream = settings.apis[0].upstream
+        #expect(upstream.http2 == .negotiated && upstream.tls?.isInsecure == false)
+        upstream.http2 = .never
+        upstream.tls = nil
+        #expect(upstream == Settings.Upstream(endpoints: upstream.endpoints))
         #expect(settings.apis[0].virtualInterfaces == .pass)
         #expect(settings.identity.adminRoles == defaults.identity.adminRoles)
-        let keystone = try #require(settings.identity.keystone)
+        var keystone = try #require(settings.identity.keystone)
+        #expect(keystone.tls?.isInsecure == false)
+        keystone.tls = nil
         let bare = Settings.Keystone(
             endpoint: keystone.endpoint, path: keystone.path, publicURL: keystone.publicURL,
             credential: keystone.credential)

@@ -31,7 +31,7 @@ struct SettingsGoldenTests {
             lines = error.list.map { "\($0.line):\($0.column): \($0.message)" }
         }
         let found = lines.map { $0.replacingOccurrences(of: Self.directory, with: "DIRECTORY") + "\n" }
-            .joined()
+            .joined().replacingOccurrences(of: SettingsPlaces.root, with: "ROOT")
         if ProcessInfo.processInfo.environment["GATEHOUSE_ACCEPT"] != nil {
             try (parts[0] + "\n-----\n" + found).write(toFile: path, atomically: true, encoding: .utf8)
             return

@@ -37,6 +37,7 @@ extension Worker {
         exchange.pointee.adopt(leader.pointee.identity?.takeUnretainedValue())
         exchange.pointee.microversion = leader.pointee.microversion
         exchange.pointee.peerIsTrusted = leader.pointee.peerIsTrusted
+        exchange.pointee.isSecure = leader.pointee.isSecure
         exchange.pointee.client = leader.pointee.client
         exchange.pointee.stage = .forward
         exchange.pointee.wait = .connection

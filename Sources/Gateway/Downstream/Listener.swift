@@ -1,11 +1,14 @@
 internal import Bytes
 internal import Glibc
 internal import Loop
+internal import TLS
 
 /// A listening socket of one worker; every worker has its own on the same address (SO_REUSEPORT).
 struct Listener {
     let descriptor: Int32
     let address: SocketAddress
+    /// The address in the settings, whose port may be 0: the one by which `Configuration.listenerTLS` knows it.
+    let named: SocketAddress
     let isAdmin: Bool
     var isPaused = false
 }
@@ -33,17 +36,28 @@ extension Worker {
                 }
             }
             _ = Socket.setNoDelay(descriptor)
-            admit(descriptor, peer: peer, isAdmin: isAdmin)
+            admit(descriptor, peer: peer, listener: index)
         }
     }
 
-    private func admit(_ descriptor: Int32, peer: SocketAddress, isAdmin: Bool) {
+    private func admit(_ descriptor: Int32, peer: SocketAddress, listener index: Int) {
+        let isAdmin = listeners[index].isAdmin
+        let context = isAdmin ? nil : configuration.listenerTLS[listeners[index].named]
         guard
             let handle = downstreams.insert(
-                DownstreamConnection(descriptor: descriptor, peer: peer, isAdmin: isAdmin)),
+                DownstreamConnection(
+                    descriptor: descriptor, peer: peer, isAdmin: isAdmin, isSecure: context != nil)),
             let connection = downstreams.find(handle)
         else { return Socket.close(descriptor) }
         connection.pointee.handle = handle
+        if let context {
+            guard let tls = TLSConnection(server: context) else {
+                downstreams.remove(handle)
+                return Socket.close(descriptor)
+            }
+            connection.pointee.tls = tls
+            connection.pointee.state = .handshake
+        }
         guard poller.add(descriptor, [.read], tag: Tag.downstream(handle)) == 0 else {
             downstreams.remove(handle)
             return Socket.close(descriptor)
@@ -51,8 +65,12 @@ extension Worker {
         counters.connectionsAccepted += 1
         if !isAdmin { clientConnectionCount += 1 }
         // A fresh connection has the head's time for its first byte too: silence is no reason to hold a slot for 75 s.
-        setDeadline(connection, now + configuration.headNanoseconds)
+        setDeadline(
+            connection, now + (context == nil ? configuration.headNanoseconds : Self.handshakeNanoseconds))
     }
+
+    /// A whole handshake's time; a client that needs longer only holds the connection.
+    private static var handshakeNanoseconds: UInt64 { 10_000_000_000 }
 
     /// Stops taking connections until one ends or 200 ms have passed.
     private func pauseAccepting(clientsOnly: Bool) {

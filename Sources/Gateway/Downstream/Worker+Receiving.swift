@@ -22,6 +22,7 @@ extension Worker {
 
     /// Reads what has come, as far as there is room for it.
     private func receive(_ connection: DownstreamPointer) {
+        if connection.pointee.tls.isActive { return receiveSealed(connection) }
         blocks.attach(to: &connection.pointee.input)
         makeRoom(connection)
         guard connection.pointee.input.room > 0 else { return stopReading(connection) }
@@ -40,7 +41,7 @@ extension Worker {
     }
 
     /// Moves unread bytes down so that the next read has room; the pinned head stays where it is.
-    private func makeRoom(_ connection: DownstreamPointer) {
+    func makeRoom(_ connection: DownstreamPointer) {
         let pinned: Int
         if connection.pointee.state == .exchange || connection.pointee.state == .head,
             let exchange = exchanges.find(connection.pointee.exchange), exchange.pointee.headBase != nil
@@ -67,7 +68,14 @@ extension Worker {
         // At most 32 pipelined exchanges a turn; the rest follow in the next round.
         for _ in 0..<32 {
             switch connection.pointee.state {
+            case .handshake: return endIfPeerEnded(connection)
+            case .session: return processSession(connection)
             case .idle:
+                if connection.pointee.exchangeCount == 0, !connection.pointee.input.isEmpty,
+                    let begins = beginsSession(connection)
+                {
+                    if begins { continue } else { return endIfPeerEnded(connection) }
+                }
                 if connection.pointee.input.isEmpty || !connection.pointee.mayBeginExchange {
                     return endIfPeerEnded(connection)
                 }
@@ -99,6 +107,9 @@ extension Worker {
     private func endIfPeerEnded(_ connection: DownstreamPointer) {
         guard connection.pointee.peerEnded else { return }
         switch connection.pointee.state {
+        case .handshake:
+            // What is left to be said of why it failed was said.
+            if connection.pointee.unsentByteCount == 0 { closeDownstream(connection, .clientGone) }
         case .idle:
             if connection.pointee.unsentByteCount == 0 { closeDownstream(connection, .none) }
         case .head:
@@ -106,11 +117,11 @@ extension Worker {
             // all now, the head's deadline ends the connection.
             guard flush(connection), connection.pointee.unsentByteCount == 0 else { return }
             closeDownstream(connection, .clientGone)
-        case .exchange, .discarding, .lingering, .closed: break
+        case .exchange, .discarding, .lingering, .session, .closed: break
         }
     }
 
-    private func beginExchange(_ connection: DownstreamPointer) -> Bool {
+    func beginExchange(_ connection: DownstreamPointer) -> Bool {
         if connection.pointee.input.start > 0 { connection.pointee.input.compact() }
         let fieldCapacity = configuration.limits.fieldCount
         guard let handle = exchanges.take(make: { Exchange(fieldCapacity: fieldCapacity) }),
@@ -126,6 +137,7 @@ extension Worker {
         configuration.exchangeCount += 1
         exchange.pointee.headBase = connection.pointee.input.all.baseAddress
         exchange.pointee.client = connection.pointee.peer.ip
+        exchange.pointee.isSecure = connection.pointee.isSecure
         exchange.pointee.startedAt = now
         exchange.pointee.wait = .head
         exchange.pointee.waitingSince = now
@@ -136,7 +148,7 @@ extension Worker {
     }
 
     /// Reads the head that stands at the start of the input; true when the exchange has begun.
-    private func readHead(_ connection: DownstreamPointer) -> Bool {
+    func readHead(_ connection: DownstreamPointer) -> Bool {
         guard let exchange = exchanges.find(connection.pointee.exchange) else { return false }
         let result = exchange.pointee.reader.read(
             connection.pointee.input.readable, into: &exchange.pointee.head, limits: configuration.limits)
@@ -148,6 +160,7 @@ extension Worker {
             connection.pointee.exchangeCount += 1
             connection.pointee.state = .exchange
             connection.pointee.content = ContentReader(exchange.pointee.head.framing)
+            if connection.pointee.isStream { takeStreamHead(connection, exchange) }
             exchange.pointee.contentComplete = connection.pointee.content.isEnded
             connection.pointee.continueOwed =
                 exchange.pointee.head.expectsContinue && !connection.pointee.content.isEnded
@@ -156,21 +169,26 @@ extension Worker {
             if connection.pointee.isAdmin { answerAdmin(exchange) } else { advance(exchange) }
             return true
         case .refused(let refusal):
-            counters.unreadableRequests += 1
-            connection.pointee.state = .exchange
-            connection.pointee.content.isEnded = true
-            exchange.pointee.closesDownstream = true
-            exchange.pointee.failure = .unreadableRequest
-            exchange.pointee.requestID.renew(&random, scratch: &scratch)
-            message.removeAll()
-            message.append(refusal.phrase)
-            _ = refuse(exchange, status: refusal.status)
-            writeReply(exchange)
-            exchange.pointee.stage = .record
-            // What follows cannot be framed: it is dropped unread.
-            connection.pointee.input.removeAll()
-            advance(exchange)
+            refuseHead(connection, exchange, refusal)
             return true
         }
+    }
+
+    /// Answers a head that cannot be read, and ends its connection or stream.
+    func refuseHead(_ connection: DownstreamPointer, _ exchange: ExchangePointer, _ refusal: Refusal) {
+        counters.unreadableRequests += 1
+        connection.pointee.state = .exchange
+        connection.pointee.content.isEnded = true
+        exchange.pointee.closesDownstream = true
+        exchange.pointee.failure = .unreadableRequest
+        exchange.pointee.requestID.renew(&random, scratch: &scratch)
+        message.removeAll()
+        message.append(refusal.phrase)
+        _ = refuse(exchange, status: refusal.status)
+        writeReply(exchange)
+        exchange.pointee.stage = .record
+        // What follows cannot be framed: it is dropped unread.
+        connection.pointee.input.removeAll()
+        advance(exchange)
     }
 }

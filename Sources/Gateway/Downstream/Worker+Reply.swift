@@ -142,7 +142,9 @@ extension Worker {
         appendRequestIDs(exchange, to: &connection.pointee.output, compute: true, openStack: true)
         finishHead(exchange, connection)
         guard !isUnchanged, exchange.pointee.head.method != .head else { return }
-        if content.count <= 4_096, content.count <= connection.pointee.output.room {
+        if content.count <= 4_096, content.count <= connection.pointee.output.room,
+            !connection.pointee.isStream
+        {
             appendContent(exchange, connection, content.bytes)
         } else {
             // Large contents go out of the store itself, without a copy.

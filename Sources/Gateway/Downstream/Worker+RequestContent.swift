@@ -9,7 +9,19 @@ extension Worker {
     }
 
     func consumePiece(_ connection: DownstreamPointer, _ piece: ContentPiece) {
-        connection.pointee.input.consume(connection.pointee.content.consume(piece))
+        let count = connection.pointee.content.consume(piece)
+        connection.pointee.input.consume(count)
+        if connection.pointee.isStream { openWindow(connection, by: count) }
+    }
+
+    /// Tells whether the request's content is over: it was all read, or with HTTP/2 its stream ended behind what was read.
+    func contentIsOver(_ connection: DownstreamPointer) -> Bool {
+        if connection.pointee.isStream, connection.pointee.peerEnded, connection.pointee.input.isEmpty,
+            connection.pointee.content.framing == .untilClose
+        {
+            connection.pointee.content.isEnded = true
+        }
+        return connection.pointee.content.isEnded
     }
 
     /// Gives content that came to the exchange in progress, collected or streamed.
@@ -65,7 +77,7 @@ extension Worker {
                 message.append(refusal.phrase)
                 return refuse(exchange, status: refusal.status)
             case .needMore:
-                if connection.pointee.content.isEnded {
+                if contentIsOver(connection) {
                     exchange.pointee.contentComplete = true
                     clearDeadline(connection)
                     return nil
@@ -90,6 +102,7 @@ extension Worker {
         connection.pointee.continueOwed = false
         blocks.attach(to: &connection.pointee.output)
         connection.pointee.output.append("HTTP/1.1 100 Continue\r\n\r\n")
+        if connection.pointee.isStream { sendInterimHead(connection) }
     }
 
     /// Drops the rest of a request's content that nobody wants, within bounds.

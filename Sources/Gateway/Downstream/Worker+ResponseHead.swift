@@ -25,7 +25,7 @@ extension Worker {
             case .chunked, .untilClose:
                 if exchange.pointee.head.version == .http10 {
                     exchange.pointee.closesDownstream = true
-                } else {
+                } else if !connection.pointee.isStream {
                     connection.pointee.output.append("Transfer-Encoding: chunked\r\n")
                     exchange.pointee.responseIsChunked = true
                 }
@@ -171,21 +171,28 @@ extension Worker {
     func appendRequestIDs(
         _ exchange: ExchangePointer, to output: inout Buffer, compute: Bool, openStack: Bool
     ) {
+        appendRequestIDs(exchange.pointee.requestID, to: &output, compute: compute, openStack: openStack)
+    }
+
+    func appendRequestIDs(
+        _ id: borrowing RequestIDBytes, to output: inout Buffer, compute: Bool, openStack: Bool
+    ) {
         output.append("X-Gatehouse-Request-Id: ")
-        exchange.pointee.requestID.append(to: &output)
+        id.append(to: &output)
         if compute {
             output.append("\r\nX-Compute-Request-Id: ")
-            exchange.pointee.requestID.append(to: &output)
+            id.append(to: &output)
         }
         if openStack {
             output.append("\r\nX-OpenStack-Request-Id: ")
-            exchange.pointee.requestID.append(to: &output)
+            id.append(to: &output)
         }
         output.append("\r\n")
     }
 
     func finishHead(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
         connection.pointee.output.append(configuration.viaLine.bytes)
+        if connection.pointee.isStream { return finishStreamHead(exchange, connection) }
         if isDraining { exchange.pointee.closesDownstream = true }
         // Content that nobody will read, beyond what is dropped quietly, ends the connection.
         if connection.pointee.continueOwed, !connection.pointee.content.isEnded {

@@ -6,6 +6,14 @@ internal import Loop
 extension Worker {
     /// Sends what is unsent; false when the connection broke and is gone.
     func flush(_ connection: DownstreamPointer) -> Bool {
+        if connection.pointee.isStream { return flushStream(connection) }
+        if connection.pointee.session.isActive { return flushSession(connection) }
+        return send(connection)
+    }
+
+    /// Sends what stands in the connection's own buffers; false when it broke and is gone.
+    func send(_ connection: DownstreamPointer) -> Bool {
+        if connection.pointee.tls.isActive { return sendSealed(connection) }
         while connection.pointee.unsentByteCount > 0 {
             let head = connection.pointee.output.readable
             let sent: Int
@@ -17,22 +25,12 @@ extension Worker {
             } else {
                 sent = Socket.send(connection.pointee.descriptor, head)
             }
-            guard sent > 0 else {
-                if sent == -Int(EAGAIN) {
-                    setInterest(connection, connection.pointee.interest.union(.write))
-                    return true
-                }
-                closeDownstream(connection, .clientGone)
-                return false
-            }
+            guard sent > 0 else { return sendIsShort(connection, sent) }
             counters.downstreamBytesSent += UInt64(sent)
             let fromOutput = min(sent, head.count)
             connection.pointee.output.consume(fromOutput)
             connection.pointee.pendingOffset += sent - fromOutput
-            if let pending = connection.pointee.pending, connection.pointee.pendingOffset == pending.count {
-                connection.pointee.pending = nil
-                connection.pointee.pendingOffset = 0
-            }
+            dropPendingIfSent(connection)
             connection.pointee.progressByteCount += sent
         }
         connection.pointee.output.removeAll()
@@ -40,6 +38,16 @@ extension Worker {
             setInterest(connection, connection.pointee.interest.subtracting(.write))
         }
         return true
+    }
+
+    /// The kernel took nothing: waits for room, or ends a connection that is gone and answers false.
+    func sendIsShort(_ connection: DownstreamPointer, _ answer: Int) -> Bool {
+        if answer == -Int(EAGAIN) {
+            setInterest(connection, connection.pointee.interest.union(.write))
+            return true
+        }
+        closeDownstream(connection, .clientGone)
+        return false
     }
 
     func hasRoom(_ connection: DownstreamPointer) -> Bool {
@@ -51,6 +59,8 @@ extension Worker {
     func settle(_ connection: DownstreamPointer) {
         guard connection.pointee.state != .closed else { return }
         if connection.pointee.isBroken { return closeDownstream(connection, .none) }
+        if connection.pointee.isStream { return settleStream(connection) }
+        if connection.pointee.state == .session { return settleSession(connection) }
         let handle = connection.pointee.handle
         if connection.pointee.unsentByteCount > 0 {
             guard flush(connection) else { return }
@@ -109,6 +119,7 @@ extension Worker {
             // It ended while a stage ran; its head was needed until now.
             return blocks.release(&connection.pointee.input)
         }
+        if connection.pointee.isStream { return releaseStream(connection) }
         connection.pointee.exchange = .none
         connection.pointee.continueOwed = false
         if exchange.pointee.closesDownstream || connection.pointee.isBroken {
@@ -138,9 +149,14 @@ extension Worker {
             connection.pointee.state = .idle
             return
         }
-        if connection.pointee.peerEnded || connection.pointee.isBroken {
-            return closeDownstream(connection, .none)
+        if connection.pointee.isBroken { return closeDownstream(connection, .none) }
+        sayEndOfSealed(connection)
+        guard flush(connection) else { return }
+        guard connection.pointee.unsentByteCount == 0 else {
+            connection.pointee.state = .idle
+            return
         }
+        if connection.pointee.peerEnded { return closeDownstream(connection, .none) }
         connection.pointee.state = .lingering
         connection.pointee.input.removeAll()
         _ = Socket.shutdownWrite(connection.pointee.descriptor)
@@ -162,14 +178,17 @@ extension Worker {
         let handle = connection.pointee.handle
         let exchangeHandle = connection.pointee.exchange
         connection.pointee.exchange = .none
+        if connection.pointee.isStream {
+            leaveCarrier(connection, failure)
+        } else {
+            closeStreams(connection, failure)
+            closeDescriptor(connection)
+        }
         blocks.release(&connection.pointee.output)
+        blocks.release(&connection.pointee.sealedInput)
+        blocks.release(&connection.pointee.sealedOutput)
         connection.pointee.pending = nil
         downstreamTimers.clear(handle.index)
-        if connection.pointee.isBroken {
-            Socket.reset(connection.pointee.descriptor)
-        } else {
-            Socket.close(connection.pointee.descriptor)
-        }
         if let exchange = exchanges.find(exchangeHandle) {
             // The head lies in the input block, so the record is written before the block goes back.
             if exchange.pointee.failure == .none { exchange.pointee.failure = failure }
@@ -183,8 +202,21 @@ extension Worker {
             blocks.release(&connection.pointee.input)
         }
         closedDownstreams.append(handle)
+        guard !connection.pointee.isStream else { return }
         counters.connectionsClosed += 1
         if !connection.pointee.isAdmin { clientConnectionCount -= 1 }
+    }
+
+    private func closeDescriptor(_ connection: DownstreamPointer) {
+        guard !connection.pointee.isBroken else { return Socket.reset(connection.pointee.descriptor) }
+        if connection.pointee.unsentByteCount == 0 {
+            // Nobody waits for it to arrive: without it the client could take the end for a cut.
+            sayEndOfSealed(connection)
+            if !connection.pointee.sealedOutput.isEmpty {
+                _ = Socket.send(connection.pointee.descriptor, connection.pointee.sealedOutput.readable)
+            }
+        }
+        Socket.close(connection.pointee.descriptor)
     }
 
     // MARK: - Interest and deadlines
@@ -192,11 +224,14 @@ extension Worker {
     func setInterest(_ connection: DownstreamPointer, _ interest: Interest) {
         guard connection.pointee.interest != interest else { return }
         connection.pointee.interest = interest
+        // A stream's client is held up by its window.
+        guard !connection.pointee.isStream else { return }
         _ = poller.change(
             connection.pointee.descriptor, interest, tag: Tag.downstream(connection.pointee.handle))
     }
 
     func startReading(_ connection: DownstreamPointer) {
+        openMoreSoon(connection)
         guard !connection.pointee.peerEnded else { return }
         setInterest(connection, connection.pointee.interest.union(.read))
     }
@@ -235,6 +270,11 @@ extension Worker {
             return breakDownstream(connection, .writeTimeout)
         }
         switch connection.pointee.state {
+        case .handshake:
+            counters.tlsHandshakesFailed += 1
+            counters.downstreamTimeouts += 1
+            closeDownstream(connection, .none)
+        case .session: sessionExpired(connection)
         case .idle, .lingering, .discarding: closeDownstream(connection, .none)
         case .head: timeOut(connection, .headTimeout)
         case .exchange:

@@ -113,6 +113,8 @@ struct Exchange: ~Copyable {
     // What the stages found.
     var requestID = RequestIDBytes()
     var peerIsTrusted = false
+    /// It came over TLS, as far as this house sees.
+    var isSecure = false
     /// Who asks: the peer, or whom a trusted proxy names.
     var client = IPAddress(v4: 0)
     var api = -1
@@ -203,6 +205,7 @@ struct Exchange: ~Copyable {
         isCollected = false
         requestContentByteCount = 0
         peerIsTrusted = false
+        isSecure = false
         api = -1
         operation = -1
         action = -1

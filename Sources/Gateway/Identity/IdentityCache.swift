@@ -1,3 +1,4 @@
+internal import Bytes
 internal import OpenStack
 
 /// What Keystone said of a token or of a project.

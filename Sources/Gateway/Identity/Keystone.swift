@@ -1,6 +1,7 @@
 internal import Bytes
 internal import Logging
 internal import Loop
+internal import TLS
 
 /// What all loops share of one Keystone: its judgements, our own token, the budgets of addresses.
 ///
@@ -80,7 +81,8 @@ final class KeystoneClient {
     /// Questions that wait for a token of our own.
     var waiting: [Question] = []
 
-    init(_ shared: Keystone) {
+    /// - Errors: `TLSFault` when the certificates that the settings name cannot be loaded.
+    init(_ shared: Keystone) throws(TLSFault) {
         self.shared = shared
         let settings = shared.settings
         var upstream = Settings.Upstream(endpoints: [settings.endpoint])
@@ -91,8 +93,12 @@ final class KeystoneClient {
         upstream.maxIdleConnectionCount = settings.maxConnectionCount
         // Short, since every answer waits for it: a Keystone that is back shall be seen within seconds.
         upstream.ejection.maxTime = .seconds(4)
-        let endpoint = Endpoint(url: settings.endpoint.url, addresses: shared.addresses)
-        pool = UpstreamPool(upstream, endpoints: [endpoint])
+        let endpoint = Endpoint(
+            url: settings.endpoint.url, addresses: shared.addresses,
+            serverName: settings.tls?.serverName ?? settings.endpoint.address.host)
+        var context: TLSContext?
+        if let tls = settings.tls { context = try tls.makeContext(offersHTTP2: false) }
+        pool = UpstreamPool(upstream, endpoints: [endpoint], tls: context)
     }
 }
 

@@ -1,4 +1,6 @@
 internal import Bytes
+internal import HTTP
+internal import TLS
 
 /// What one worker counted; read by mail to the worker, so plain words do.
 struct Counters {
@@ -25,6 +27,16 @@ struct Counters {
     var identityRefusedByBudget: UInt64 = 0
     var identityCredentialRenewals: UInt64 = 0
     var identityProjectLookups: UInt64 = 0
+    var tlsHandshakes: UInt64 = 0
+    var tlsResumedHandshakes: UInt64 = 0
+    var tlsHandshakesFailed: UInt64 = 0
+    var plainRequestsOnTLS: UInt64 = 0
+    var http2Connections: UInt64 = 0
+    var http2Streams: UInt64 = 0
+    /// HTTP/2 connections of clients by why they were ended.
+    var http2Failures = [UInt64](repeating: 0, count: HTTP2Failure.allCases.count)
+    /// TLS connections with clients by why they failed.
+    var tlsFailures = [UInt64](repeating: 0, count: TLSFailure.allCases.count)
     var turns: UInt64 = 0
     var slowRounds: UInt64 = 0
 
@@ -103,6 +115,20 @@ struct Counters {
                 "gatehouse_identity_project_lookups_total", "Projects that Keystone was asked about.",
                 identityProjectLookups
             ),
+            ("gatehouse_tls_handshakes_total", "TLS handshakes with clients, whole ones.", tlsHandshakes),
+            (
+                "gatehouse_tls_resumed_handshakes_total", "Those of them that went on with a ticket.",
+                tlsResumedHandshakes
+            ),
+            (
+                "gatehouse_tls_failed_handshakes_total", "TLS handshakes with clients that failed.",
+                tlsHandshakesFailed
+            ),
+            (
+                "gatehouse_tls_plain_requests_total", "Plain HTTP on a port with TLS.", plainRequestsOnTLS
+            ),
+            ("gatehouse_http2_connections_total", "Connections of clients with HTTP/2.", http2Connections),
+            ("gatehouse_http2_streams_total", "Streams of clients.", http2Streams),
             ("gatehouse_loop_turns_total", "Turns of the loops.", turns),
             ("gatehouse_loop_slow_rounds_total", "Rounds of a loop of more than 5 ms.", slowRounds),
         ]

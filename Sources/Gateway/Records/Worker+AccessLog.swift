@@ -31,6 +31,13 @@ extension Worker {
         line.append("\",\"client\":\"")
         exchange.pointee.client.append(to: &line)
         line.append("\"")
+        if let certificate = downstreams.find(exchange.pointee.downstream)?.pointee.certificate {
+            line.append(",\"client_certificate\":{\"subject\":\"")
+            appendEscaped(certificate.subject.bytes)
+            line.append("\",\"sha256\":\"")
+            line.append(certificate.fingerprint.bytes)
+            line.append("\"}")
+        }
         if let identity = exchange.pointee.identity {
             identity._withUnsafeGuaranteedRef { identity in
                 line.append(",\"project\":\"")
@@ -53,6 +60,7 @@ extension Worker {
             appendEscaped(target.view(0, min(2_048, target.count)))
             line.append("\"")
         }
+        if exchange.pointee.head.version == .http2 { line.append(",\"protocol\":\"HTTP/2\"") }
         line.append(",\"status\":")
         line.appendDecimal(exchange.pointee.status)
         line.append(",\"request_bytes\":")

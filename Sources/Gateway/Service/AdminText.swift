@@ -1,4 +1,6 @@
 internal import Foundation
+internal import HTTP
+internal import TLS
 
 /// Words the admin listener's answers.
 enum AdminText {
@@ -92,6 +94,18 @@ enum AdminText {
             single(
                 "gatehouse_cache_evictions_total", "counter", "Lists that left for want of room.",
                 cache.evictedCount)
+        }
+        head("gatehouse_tls_failures_total", "counter", "TLS connections with clients by why they failed.")
+        for failure in TLSFailure.allCases {
+            let count = whole.counters.reduce(UInt64(0)) { $0 + $1.tlsFailures[Int(failure.rawValue)] }
+            if count > 0 { text += "gatehouse_tls_failures_total{reason=\"\(failure.word)\"} \(count)\n" }
+        }
+        head(
+            "gatehouse_http2_failures_total", "counter",
+            "HTTP/2 connections of clients by why they were ended.")
+        for failure in HTTP2Failure.allCases {
+            let count = whole.counters.reduce(UInt64(0)) { $0 + $1.http2Failures[Int(failure.rawValue)] }
+            if count > 0 { text += "gatehouse_http2_failures_total{reason=\"\(failure.word)\"} \(count)\n" }
         }
         upstreamMetrics(whole, head: head) { text += $0 }
         return text

@@ -2,6 +2,7 @@ internal import Bytes
 internal import HTTP
 internal import Loop
 internal import OpenStack
+internal import TLS
 
 /// The settings compiled for one worker: nothing in it is shared with another loop, so no reference count is either.
 ///
@@ -23,6 +24,10 @@ final class Configuration {
     let apis: [API]
     let tokens: TokenTable?
     let keystone: KeystoneClient?
+    /// What connections are accepted with, by the listener's address as the settings name it; none for plain listeners.
+    let listenerTLS: [SocketAddress: TLSContext]
+    /// What clients' HTTP/2 connections may cost; nil while HTTP/1.1 alone is served.
+    let http2Limits: HTTP2Limits?
     let limits: HeadLimits
     let trustedProxies: [AddressBlock]
     let headNanoseconds: UInt64
@@ -33,25 +38,40 @@ final class Configuration {
     /// The pseudonym of this proxy, and the whole Via line with it.
     let via: Content
     let viaLine: Content
+    let http2ViaLine: Content
     let operationCount: Int
     /// Exchanges that began under it and are not over.
     var exchangeCount = 0
 
-    /// - Parameter keystone: what all workers share of it, where the provider is `keystone`.
-    init(_ settings: Settings, definitions: [Source], keystone: Keystone? = nil) throws {
+    /// - Parameters:
+    ///   - keystone: what all workers share of it, where the provider is `keystone`.
+    ///   - ticketKeys: what all workers share of the listeners' session tickets, by address.
+    /// - Errors: `ServiceError` when a definition has too little, or certificates cannot be loaded.
+    init(
+        _ settings: Settings, definitions: [Source], keystone: Keystone? = nil,
+        ticketKeys: [SocketAddress: TLSTicketKeys] = [:]
+    ) throws {
         self.settings = settings
         var compiled: [API] = []
         var operationCount = 0
         for (api, source) in zip(settings.apis, definitions) {
+            let tls = api.upstream.tls
             let endpoints = api.upstream.endpoints.map { endpoint in
-                Endpoint(url: endpoint.url, addresses: source.addresses[endpoint] ?? [])
+                Endpoint(
+                    url: endpoint.url, addresses: source.addresses[endpoint] ?? [],
+                    serverName: tls?.serverName ?? endpoint.address.host)
+            }
+            let context = try tls.map { tls in
+                try Self.loaded("upstream of \(api.definition)") { () throws(TLSFault) in
+                    try tls.makeContext(offersHTTP2: api.upstream.http2 != .never)
+                }
             }
             let table = try OperationTable.compile(
                 source.definition, file: api.definition, profile: api.validation.profile)
             compiled.append(
                 API(
                     table: table, validation: api.validation.mode,
-                    upstream: UpstreamPool(api.upstream, endpoints: endpoints),
+                    upstream: UpstreamPool(api.upstream, endpoints: endpoints, tls: context),
                     sendsIdentity: api.upstream.sendsIdentity,
                     virtualInterfaces: api.virtualInterfaces == .translate
                         ? try Self.virtualInterfaces(api, table) : nil,
@@ -65,10 +85,25 @@ final class Configuration {
             tokens = TokenTable(settings.identity.staticTokens, adminRoles: settings.identity.adminRoles)
         case .keystone, .none: tokens = nil
         }
-        self.keystone = keystone.map { KeystoneClient($0) }
+        self.keystone = try keystone.map { keystone in
+            try Self.loaded("identity.keystone") { () throws(TLSFault) in try KeystoneClient(keystone) }
+        }
+        var listenerTLS: [SocketAddress: TLSContext] = [:]
+        for listener in settings.listeners {
+            guard let tls = listener.tls else { continue }
+            let keys = ticketKeys[listener.address] ?? tls.makeTicketKeys()
+            listenerTLS[listener.address] = try Self.loaded("listener \(listener.address)") {
+                () throws(TLSFault) in
+                try tls.makeContext(tickets: keys, offersHTTP2: settings.http2 != nil)
+            }
+        }
+        self.listenerTLS = listenerTLS
         limits = HeadLimits(
             headByteCount: settings.http.maxHeadByteCount, targetByteCount: settings.http.maxTargetByteCount,
             fieldCount: settings.http.maxFieldCount)
+        http2Limits = settings.http2.map {
+            HTTP2Limits($0, headByteCount: settings.http.maxHeadByteCount)
+        }
         trustedProxies = settings.http.trustedProxies
         headNanoseconds = settings.http.headTimeout.nanoseconds
         contentProgressNanoseconds = settings.http.contentProgressTimeout.nanoseconds
@@ -81,6 +116,13 @@ final class Configuration {
         }
         via = Content(text: settings.http.via)
         viaLine = Content(text: "Via: 1.1 \(settings.http.via)\r\n")
+        http2ViaLine = Content(text: "Via: 2.0 \(settings.http.via)\r\n")
+    }
+
+    private static func loaded<Value>(
+        _ name: String, _ load: () throws(TLSFault) -> Value
+    ) throws(ServiceError) -> Value {
+        do { return try load() } catch { throw ServiceError("\(name): \(error.reason)") }
     }
 
     private static func virtualInterfaces(
@@ -91,6 +133,9 @@ final class Configuration {
         }
         return operations
     }
+
+    /// What is wrong with certificates that serve all the same.
+    var tlsWarnings: [String] { listenerTLS.values.flatMap(\.warnings).sorted() }
 
     /// Everything this worker connects to.
     var endpoints: [Endpoint] {

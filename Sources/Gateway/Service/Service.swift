@@ -20,6 +20,7 @@ public final class Service: @unchecked Sendable {
     private var bound: [SocketAddress: SocketAddress] = [:]
     private var isDraining = false
     private var keystone: Keystone?
+    private var tickets = SessionTickets()
 
     private init(settings: Settings, file: String) {
         self.settings = settings
@@ -42,6 +43,7 @@ public final class Service: @unchecked Sendable {
         let definitions = try Self.readDefinitions(settings)
         noteUnused(settings, definitions)
         keystone = try Self.keystone(settings, replacing: nil)
+        tickets = tickets.renewed(for: settings)
         if let path = settings.accessLog?.path {
             accessLog = try Self.named("access_log") { try AppendFile(path: path) }
         }
@@ -54,13 +56,14 @@ public final class Service: @unchecked Sendable {
         var workers: [Worker] = []
         for index in 0..<settings.workers {
             let configuration = try Configuration(
-                settings, definitions: definitions, keystone: keystone)
+                settings, definitions: definitions, keystone: keystone, ticketKeys: tickets.keys)
             let worker = try Worker(
                 index: index, shared: shared, configuration: configuration, maxConnectionCount: perWorker)
             worker.accessLog = accessLog?.makeLineBuffer(queue: worker.loop.queue)
             workers.append(worker)
         }
         shared.adopt(workers)
+        warnOfTrust(settings, workers[0].configuration.tlsWarnings)
         // Started before anything is mailed to them, since their sources are made on this thread.
         for worker in workers { worker.start() }
         for listener in settings.listeners {
@@ -68,6 +71,7 @@ public final class Service: @unchecked Sendable {
         }
         let admin = try open(settings.admin.address, isAdmin: true)
         installSignals()
+        rotateTickets()
         log.notice(
             "serving",
             metadata: [
@@ -88,7 +92,8 @@ public final class Service: @unchecked Sendable {
                 }
                 // Port 0 is chosen by the first one and shared by the rest.
                 target = actual
-                listeners.append(Listener(descriptor: descriptor, address: actual, isAdmin: isAdmin))
+                listeners.append(
+                    Listener(descriptor: descriptor, address: actual, named: address, isAdmin: isAdmin))
             }
         } catch {
             for listener in listeners { Socket.close(listener.descriptor) }
@@ -96,6 +101,14 @@ public final class Service: @unchecked Sendable {
         }
         for (worker, listener) in zip(workers, listeners) { worker.mail { $0.adopt(listener) } }
         return target
+    }
+
+    /// Looks every few seconds whether session tickets need another key: often enough for the shortest lifetime, 1 min.
+    private func rotateTickets() {
+        control.asyncAfter(deadline: .now() + .seconds(10)) { [self] in
+            tickets.rotate()
+            rotateTickets()
+        }
     }
 
     // MARK: - Signals
@@ -134,14 +147,18 @@ public final class Service: @unchecked Sendable {
         let fresh: Settings
         let configurations: [Configuration]
         let keystone: Keystone?
+        let tickets: SessionTickets
         do {
             fresh = try SettingsReader().read(file: file)
             let definitions = try Self.readDefinitions(fresh)
             noteUnused(fresh, definitions)
             let found = try Self.keystone(fresh, replacing: self.keystone)
             keystone = found
+            let renewed = self.tickets.renewed(for: fresh)
+            tickets = renewed
             configurations = try shared.workers.map { _ in
-                try Configuration(fresh, definitions: definitions, keystone: found)
+                try Configuration(
+                    fresh, definitions: definitions, keystone: found, ticketKeys: renewed.keys)
             }
         } catch {
             return log.error("settings not changed: the new ones are wrong", metadata: ["reason": "\(error)"])
@@ -160,6 +177,7 @@ public final class Service: @unchecked Sendable {
         for key in Self.fixedKeys(settings, fresh) {
             log.warning("a change that needs a restart was not taken", metadata: ["key": "\(key)"])
         }
+        let warnings = configurations[0].tlsWarnings
         for (worker, configuration) in zip(shared.workers, configurations) {
             // Made here, used there alone from now on.
             nonisolated(unsafe) let configuration = configuration
@@ -167,6 +185,8 @@ public final class Service: @unchecked Sendable {
         }
         settings = fresh
         self.keystone = keystone
+        self.tickets = tickets
+        warnOfTrust(fresh, warnings)
         log.notice("settings read again", metadata: ["file": "\(file)"])
     }
 
@@ -229,6 +249,24 @@ public final class Service: @unchecked Sendable {
                     "definition": "\(api.definition)", "count": "\(unused.count)",
                     "kinds": "\(unused.kinds.count)", "first": "\(unused.lines.first ?? "")",
                 ])
+        }
+    }
+
+    /// Says where connections are believed unseen, which keys others on this machine can read, and what is wrong with
+    /// certificates.
+    private func warnOfTrust(_ settings: Settings, _ warnings: [String]) {
+        for warning in warnings { log.warning("\(warning)") }
+        var clients = settings.apis.map { ("upstream of \($0.definition)", $0.upstream.tls) }
+        if let keystone = settings.identity.keystone { clients.append(("identity.keystone", keystone.tls)) }
+        for (name, tls) in clients where tls?.isInsecure == true {
+            log.warning(
+                "certificates are not verified: whoever answers is believed",
+                metadata: ["of": "\(name)", "key": "tls.insecure"])
+        }
+        let certificates =
+            settings.listeners.flatMap { $0.tls?.certificates ?? [] } + clients.compactMap { $1?.certificate }
+        for path in Set(certificates.map(\.privateKey)).sorted() where FileContent.isReadableByAll(path) {
+            log.warning("everybody on this machine can read a private key", metadata: ["file": "\(path)"])
         }
     }
 

@@ -9,6 +9,8 @@ extension Settings {
         public var publicURL: String
         /// Whom Keystone takes this proxy for; the role must allow to validate tokens.
         public var credential: Credential
+        /// Not nil exactly when `url` is `https`.
+        public var tls: ClientTLS?
         public var cache = TokenCache()
         /// `service_token_roles`: roles of which a service token needs one to vouch for an expired user token.
         public var serviceRoles = ["service"]

@@ -20,6 +20,8 @@ public struct Settings: Sendable, Equatable {
     public var drainTimeout: Duration = .seconds(30)
     /// `http`: limits and time limits of downstream messages.
     public var http = MessageLimits()
+    /// HTTP/2 connections of clients; nil means `http2: off`.
+    public var http2: HTTP2? = HTTP2()
     /// The APIs in front of which this process stands; at least one. The first whose definition knows a path
     /// serves it.
     public var apis: [API] = []
@@ -40,8 +42,13 @@ extension Settings {
     public struct Listener: Sendable, Equatable {
         /// With port 0 the kernel chooses one.
         public var address: SocketAddress
+        /// nil means plain connections.
+        public var tls: ServerTLS?
 
-        public init(address: SocketAddress) { self.address = address }
+        public init(address: SocketAddress, tls: ServerTLS? = nil) {
+            self.address = address
+            self.tls = tls
+        }
     }
 
     /// The admin listener.
@@ -123,7 +130,7 @@ extension Settings {
 
     /// The service behind an API and how connections to it are used.
     public struct Upstream: Sendable, Equatable {
-        /// At least one, no two alike.
+        /// At least one, no two alike, all `http` or all `https`.
         public var endpoints: [Endpoint]
         public var connectTimeout: Duration = .seconds(5)
         /// From the request's last byte to the response head's last.
@@ -140,6 +147,9 @@ extension Settings {
         public var maxConnectionCount = 64
         /// `identity_fields`: who asks is told in fields besides the token.
         public var sendsIdentity = false
+        public var http2 = UpstreamHTTP2.never
+        /// Not nil exactly when the endpoints are `https`.
+        public var tls: ClientTLS?
         public var ejection = Ejection()
 
         public init(endpoints: [Endpoint]) { self.endpoints = endpoints }
@@ -156,15 +166,18 @@ extension Settings {
         public init() {}
     }
 
-    /// An upstream endpoint, as `http://host:port`.
+    /// An upstream endpoint, as `http://host:port` or `https://host:port`.
     public struct Endpoint: Sendable, Hashable {
         public var address: NetworkAddress
         /// As the operator wrote it, without a slash at the end: the name in metrics and in the access line.
         public var url: String
+        /// Whether it is `https`.
+        public var usesTLS: Bool
 
-        public init(address: NetworkAddress, url: String) {
+        public init(address: NetworkAddress, url: String, usesTLS: Bool = false) {
             self.address = address
             self.url = url
+            self.usesTLS = usesTLS
         }
     }
 

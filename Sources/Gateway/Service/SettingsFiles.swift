@@ -45,6 +45,12 @@ enum FileContent {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// Whether users other than its owner and group may read the file.
+    static func isReadableByAll(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IROTH != 0
+    }
+
     /// `path` from `directory` when relative, with `.` and `..` folded.
     static func absolutePath(_ path: String, in directory: String) -> String {
         let whole = path.hasPrefix("/") ? path : directory + "/" + path

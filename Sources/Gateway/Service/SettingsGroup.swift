@@ -4,11 +4,21 @@
 enum SettingsGroup: String, CaseIterable, Sendable {
     case root = ""
     case listener = "listeners[]"
+    case serverTLS = "listeners[].tls"
+    case certificate = "listeners[].tls.certificates[]"
     case admin = "admin"
     case http = "http"
+    case http2 = "http2"
+    case http2Budgets = "http2.budgets"
+    case resets = "http2.budgets.resets"
+    case provokedResets = "http2.budgets.provoked_resets"
+    case controlFrames = "http2.budgets.control_frames"
+    case emptyFrames = "http2.budgets.empty_frames"
+    case smallWindows = "http2.budgets.small_windows"
     case api = "apis[]"
     case validation = "apis[].validation"
     case upstream = "apis[].upstream"
+    case upstreamTLS = "apis[].upstream.tls"
     case ejection = "apis[].upstream.ejection"
     case identity = "identity"
     case staticIdentity = "identity.static"
@@ -18,6 +28,7 @@ enum SettingsGroup: String, CaseIterable, Sendable {
     case project = "identity.static.tokens[].project"
     case projectDomain = "identity.static.tokens[].project.domain"
     case keystone = "identity.keystone"
+    case keystoneTLS = "identity.keystone.tls"
     case credential = "identity.keystone.credential"
     case tokenCache = "identity.keystone.cache"
     case badTokens = "identity.keystone.bad_tokens"
@@ -31,30 +42,41 @@ enum SettingsGroup: String, CaseIterable, Sendable {
         switch self {
         case .root:
             [
-                "listeners", "admin", "workers", "drain_timeout", "http", "apis", "identity", "cache",
-                "access_log",
-                "log",
+                "listeners", "admin", "workers", "drain_timeout", "http", "http2", "apis", "identity",
+                "cache", "access_log", "log",
             ]
-        case .listener, .admin: ["address"]
+        case .listener: ["address", "tls"]
+        case .serverTLS:
+            [
+                "certificate", "private_key", "ocsp_response", "certificates", "client_ca",
+                "client_certificate", "min_version", "ticket_lifetime",
+            ]
+        case .certificate: ["certificate", "private_key", "ocsp_response"]
+        case .admin: ["address"]
         case .http:
             [
                 "max_head_size", "max_target_size", "max_fields", "head_timeout", "content_progress_timeout",
                 "idle_timeout", "max_connections", "trusted_proxies", "via",
             ]
+        case .http2: ["max_streams", "budgets"]
+        case .http2Budgets:
+            ["resets", "provoked_resets", "control_frames", "empty_frames", "small_windows"]
+        case .resets, .provokedResets, .controlFrames, .emptyFrames, .smallWindows: ["rate", "burst"]
         case .api: ["definition", "overlay", "validation", "virtual_interfaces", "upstream"]
         case .validation: ["mode", "profile"]
         case .upstream:
             [
-                "endpoints", "connect_timeout", "response_timeout", "progress_timeout", "keep_alive",
-                "idle_timeout",
-                "max_idle_connections", "max_connections", "identity_fields", "ejection",
+                "endpoints", "http2", "tls", "connect_timeout", "response_timeout", "progress_timeout",
+                "keep_alive", "idle_timeout", "max_idle_connections", "max_connections", "identity_fields",
+                "ejection",
             ]
+        case .upstreamTLS, .keystoneTLS: ["ca", "server_name", "certificate", "private_key", "insecure"]
         case .ejection: ["failures", "base_time", "max_time"]
         case .identity: ["provider", "static", "keystone", "admin_roles"]
         case .keystone:
             [
-                "url", "public_url", "credential", "cache", "service_token_roles", "project_lookup",
-                "bad_tokens", "connect_timeout", "response_timeout", "max_connections",
+                "url", "public_url", "tls", "credential", "cache", "service_token_roles",
+                "project_lookup", "bad_tokens", "connect_timeout", "response_timeout", "max_connections",
             ]
         case .credential:
             [
@@ -82,7 +104,6 @@ enum SettingsGroup: String, CaseIterable, Sendable {
                 "limits": "limits are not available in this version",
                 "audit": "the audit trail is not available in this version",
             ]
-        case .listener: ["tls": "TLS is not available in this version"]
         default: [:]
         }
     }

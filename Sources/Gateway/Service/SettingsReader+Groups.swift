@@ -5,7 +5,7 @@ internal import OpenStack
 internal import Yams
 
 /// The range of every time limit. The lower end is the coarse timer's step.
-private let timeLimits: ClosedRange<Duration> = .milliseconds(10) ... .seconds(86_400)
+let timeLimits: ClosedRange<Duration> = .milliseconds(10) ... .seconds(86_400)
 
 extension SettingsReading {
     /// Reads every group; mistakes leave defaults behind, which nobody sees because any mistake refuses the
@@ -19,6 +19,7 @@ extension SettingsReading {
         settings.drainTimeout = root.duration(
             "drain_timeout", in: .zero ... .seconds(3_600), or: settings.drainTimeout)
         settings.http = messageLimits(root)
+        settings.http2 = root.subgroupUnlessOff("http2", .http2).map(http2)
         settings.apis = apis(root)
         settings.identity = identity(root)
         settings.cache = root.subgroupUnlessOff("cache", .cache).map(cache)
@@ -42,7 +43,14 @@ extension SettingsReading {
             if address.port != 0, listeners.contains(where: { $0.listener.address == address }) {
                 add(node.mark, "`address`: \(Self.written(node)) is listened on already")
             }
-            listeners.append((Settings.Listener(address: address), node.mark))
+            let tls = group.node("tls").flatMap { serverTLS(SettingsMapping($0, .serverTLS, "tls", self)) }
+            // The kernel chooses the ports, but it is by this address that `tls` is found.
+            if address.port == 0,
+                listeners.contains(where: { $0.listener.address == address && $0.listener.tls != tls })
+            {
+                add(node.mark, "`address`: \(Self.written(node)) is there already, with another `tls`")
+            }
+            listeners.append((Settings.Listener(address: address, tls: tls), node.mark))
         }
         return listeners
     }
@@ -136,48 +144,6 @@ extension SettingsReading {
         return validation
     }
 
-    private func upstream(_ group: SettingsMapping) -> Settings.Upstream {
-        var endpoints: [Settings.Endpoint] = []
-        for item in group.items("endpoints", limit: 64, isRequired: true) {
-            guard let endpoint = scalar(item, "endpoints", SettingsScalars.endpoint) else { continue }
-            if endpoints.contains(where: { $0.address == endpoint.address }) {
-                add(item.mark, "`endpoints`: \(Self.written(item)) is there already")
-            }
-            endpoints.append(endpoint)
-        }
-        var upstream = Settings.Upstream(endpoints: endpoints)
-        upstream.connectTimeout = group.duration(
-            "connect_timeout", in: timeLimits, or: upstream.connectTimeout)
-        upstream.responseTimeout = group.duration(
-            "response_timeout", in: timeLimits, or: upstream.responseTimeout)
-        upstream.progressTimeout = group.duration(
-            "progress_timeout", in: timeLimits, or: upstream.progressTimeout)
-        upstream.keepsAlive = group.bool("keep_alive", or: upstream.keepsAlive)
-        upstream.idleTimeout = group.duration("idle_timeout", in: timeLimits, or: upstream.idleTimeout)
-        upstream.maxConnectionCount = group.count(
-            "max_connections", in: 1...65_536, or: upstream.maxConnectionCount)
-        let idleFallback = min(upstream.maxIdleConnectionCount, upstream.maxConnectionCount)
-        upstream.maxIdleConnectionCount = group.count(
-            "max_idle_connections", in: 0...65_536, or: idleFallback)
-        if upstream.maxIdleConnectionCount > upstream.maxConnectionCount {
-            add(
-                group.node("max_idle_connections")?.mark,
-                "`max_idle_connections` is larger than `max_connections`")
-        }
-        upstream.sendsIdentity = group.bool("identity_fields", or: upstream.sendsIdentity)
-        let ejection = group.subgroup("ejection", .ejection)
-        var values = Settings.Ejection()
-        values.failureCount = ejection.count("failures", in: 0...1_000, or: values.failureCount)
-        values.baseTime = ejection.duration("base_time", in: timeLimits, or: values.baseTime)
-        values.maxTime = ejection.duration(
-            "max_time", in: timeLimits, or: max(values.maxTime, values.baseTime))
-        if values.baseTime > values.maxTime {
-            add(ejection.node("max_time")?.mark, "`max_time` is shorter than `base_time`")
-        }
-        upstream.ejection = values
-        return upstream
-    }
-
     private func cache(_ group: SettingsMapping) -> Settings.Cache {
         var cache = Settings.Cache()
         cache.maxByteCount = group.byteCount("max_size", in: 1 << 20...1 << 40, or: cache.maxByteCount)
@@ -217,7 +183,7 @@ extension SettingsReading {
         return FileContent.absolutePath(text, in: directory)
     }
 
-    private func readableFile(_ text: String) throws(ScalarMistake) -> String {
+    func readableFile(_ text: String) throws(ScalarMistake) -> String {
         let path = try path(text)
         guard access(path, F_OK) == 0 else { throw ScalarMistake(reason: "does not exist (\(path))") }
         guard FileContent.isRegularFile(path) else { throw ScalarMistake(reason: "is not a regular file") }

@@ -1,7 +1,5 @@
 internal import Yams
 
-private let timeLimits: ClosedRange<Duration> = .milliseconds(10) ... .seconds(86_400)
-
 extension SettingsReading {
     /// Reads `identity.keystone`; nil, with a mistake, when it has no address or no credential.
     func keystone(_ group: SettingsMapping) -> Settings.Keystone? {
@@ -16,6 +14,7 @@ extension SettingsReading {
             endpoint: url?.endpoint ?? Settings.Endpoint(address: NetworkAddress(host: "", port: 0), url: ""),
             path: url?.path ?? "", publicURL: publicURL ?? url?.endpoint.url ?? "",
             credential: credential ?? .application(id: "", secret: ""))
+        keystone.tls = clientTLS(group, .keystoneTLS, usesTLS: url?.endpoint.usesTLS)
         keystone.cache = tokenCache(group.subgroup("cache", .tokenCache))
         keystone.badTokens = badTokens(group.subgroup("bad_tokens", .badTokens))
         if let node = group.node("service_token_roles"), !SettingsReading.isNull(node) {

@@ -78,16 +78,16 @@ enum SettingsScalars {
         return SocketAddress(ip: ip, port: address.port)
     }
 
-    /// An upstream endpoint: `http://`, a host or IP address, a port unless it is 80, nothing more.
+    /// An upstream endpoint: `http://` or `https://`, a host or IP address, a port unless it is the scheme's, nothing
+    /// more.
     static func endpoint(_ text: String) throws(ScalarMistake) -> Settings.Endpoint {
         let lowered = text.lowercased()
-        if lowered.hasPrefix("https://") {
-            throw ScalarMistake(reason: "needs https, which is not available in this version")
+        let usesTLS = lowered.hasPrefix("https://")
+        guard usesTLS || lowered.hasPrefix("http://") else {
+            throw ScalarMistake(reason: "is not an endpoint: write http://host:port or https://host:port")
         }
-        guard lowered.hasPrefix("http://") else {
-            throw ScalarMistake(reason: "is not an endpoint: write http://host:port")
-        }
-        var rest = text.dropFirst("http://".count)
+        let scheme = usesTLS ? "https://" : "http://"
+        var rest = text.dropFirst(scheme.count)
         if rest.hasSuffix("/") { rest = rest.dropLast() }
         guard !rest.contains("@") else {
             throw ScalarMistake(reason: "has a user name or password; an endpoint has none", hidesValue: true)
@@ -95,11 +95,19 @@ enum SettingsScalars {
         if rest.contains(where: { $0 == "/" || $0 == "?" || $0 == "#" }) {
             throw ScalarMistake(reason: "has a path or a query; the definition has the paths")
         }
-        let address = try hostAndPort(String(rest), defaultPort: 80)
+        let address = try hostAndPort(String(rest), defaultPort: usesTLS ? 443 : 80)
         guard address.port != 0 else {
             throw ScalarMistake(reason: "has port 0, to which nothing can connect")
         }
-        return Settings.Endpoint(address: address, url: "http://\(rest)")
+        return Settings.Endpoint(address: address, url: scheme + rest, usesTLS: usesTLS)
+    }
+
+    /// The name that a certificate is to have: a host name or an IP address without brackets.
+    static func serverName(_ text: String) throws(ScalarMistake) -> String {
+        guard isHostName(Substring(text)) || IPAddress(parsing: text) != nil else {
+            throw ScalarMistake(reason: "is neither a host name nor an IP address")
+        }
+        return text
     }
 
     /// `10.0.0.0/8`, `fd00::/8`, or one address.

@@ -50,7 +50,8 @@ extension Worker {
     private func closeListener(_ place: Int) {
         if !listeners[place].isPaused { acceptConnections(place) }
         Socket.close(listeners[place].descriptor)
-        listeners[place] = Listener(descriptor: -1, address: .none, isAdmin: false, isPaused: true)
+        listeners[place] = Listener(
+            descriptor: -1, address: .none, named: .none, isAdmin: false, isPaused: true)
     }
 
     /// Begins to end: no new connections, idle ones closed, answers say `Connection: close`.
@@ -62,7 +63,8 @@ extension Worker {
         isDraining = true
         for index in 0..<downstreams.usedCount {
             guard let connection = downstreams.find(index: UInt32(index)) else { continue }
-            if !connection.pointee.isAdmin, connection.pointee.state == .idle,
+            if connection.pointee.state == .session { drainSession(connection) }
+            if !connection.pointee.isAdmin, !connection.pointee.isStream, connection.pointee.state == .idle,
                 connection.pointee.input.isEmpty,
                 connection.pointee.unsentByteCount == 0, connection.pointee.exchangeCount > 0
             {

@@ -25,7 +25,7 @@ final class Worker: @unchecked Sendable {
     var downstreamTimers: TimerWheel
     var upstreamTimers: TimerWheel
     var exchangeTimers: TimerWheel
-    var blocks: BlockPool
+    var blocks: BlockPools
 
     // Of this turn.
     var now: UInt64
@@ -35,6 +35,7 @@ final class Worker: @unchecked Sendable {
     var running: [Handle] = []
     var again: [Handle] = []
     var settling: [Handle] = []
+    var touchedStreams: [Handle] = []
     var closedDownstreams: [Handle] = []
     var closedUpstreams: [Handle] = []
     var isInTurn = false
@@ -69,6 +70,9 @@ final class Worker: @unchecked Sendable {
     var lacksDescriptors = false
     var flushesAt: UInt64 = 0
 
+    /// HTTP/2 streams at once on one loop; the next ones are refused, and may be tried again.
+    static let maxStreamCount = 65_536
+
     static let responseLimits = HeadLimits(headByteCount: 20_480, targetByteCount: 0, fieldCount: 128)
 
     init(index: Int, shared: Shared, configuration: Configuration, maxConnectionCount: Int)
@@ -81,15 +85,15 @@ final class Worker: @unchecked Sendable {
         poller = try Poller()
         now = MonotonicClock.now()
         maxClientConnectionCount = maxConnectionCount
-        // Some slots are the admin listener's alone, so that a full house can still be looked at.
-        downstreams = Slab(capacity: maxConnectionCount + 64)
+        // Some slots are the admin listener's alone, so that a full house can still be looked at; streams have their own.
+        downstreams = Slab(capacity: maxConnectionCount + 64 + Self.maxStreamCount)
         upstreams = Slab(capacity: 65_536)
-        // Every connection has at most one exchange; the rest is for fetches.
-        exchanges = RecycledSlab(capacity: maxConnectionCount + 64 + 4_096)
+        // Every connection and stream has at most one exchange; the rest is for fetches.
+        exchanges = RecycledSlab(capacity: maxConnectionCount + 64 + Self.maxStreamCount + 4_096)
         downstreamTimers = TimerWheel(now: now)
         upstreamTimers = TimerWheel(now: now)
         exchangeTimers = TimerWheel(now: now)
-        blocks = BlockPool(
+        blocks = BlockPools(
             blockByteCount: max(32_768, 2 * configuration.limits.headByteCount), keptCount: 256)
         events = .allocate(capacity: Poller.roundCapacity)
         events.initialize(repeating: Readiness())
@@ -169,18 +173,21 @@ final class Worker: @unchecked Sendable {
     private func finishRound() {
         // Each pass can wake others; what is left after the bound goes on in the next turn.
         for _ in 0..<64 {
-            if ready.isEmpty, settling.isEmpty, again.isEmpty { break }
+            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty { break }
             runReady()
             while let handle = settling.popLast() {
                 if let connection = downstreams.find(handle) { settle(connection) }
             }
+            settleTouchedStreams()
             if !again.isEmpty {
                 let waiting = again
                 again.removeAll(keepingCapacity: true)
                 for handle in waiting {
                     guard let connection = downstreams.find(handle), connection.pointee.state != .closed
                     else { continue }
+                    openSealed(connection)
                     process(connection)
+                    openMoreSoon(connection)
                     settle(connection)
                 }
             }

@@ -1,10 +1,13 @@
 internal import Bytes
 internal import Loop
+internal import TLS
 
 /// One endpoint of an upstream, as one worker sees it; never shared between loops.
 final class Endpoint {
     let url: Content
     let addresses: [SocketAddress]
+    /// The name that its certificate must have, a host name or an IP address.
+    let serverName: String
     private var addressIndex = 0
     /// Connections that carry an exchange, or are being made for one.
     var busyCount = 0
@@ -19,8 +22,9 @@ final class Endpoint {
     var failuresCount: UInt64 = 0
     var ejectionsCount: UInt64 = 0
 
-    init(url: String, addresses: [SocketAddress]) {
+    init(url: String, addresses: [SocketAddress], serverName: String = "") {
         var text = url
+        self.serverName = serverName
         self.url = text.withUTF8 { Content($0) }
         self.addresses = addresses
     }
@@ -53,6 +57,9 @@ final class Endpoint {
 /// The endpoints of one API and how this worker uses them.
 final class UpstreamPool {
     let endpoints: [Endpoint]
+    /// What connections to them are opened with; nil for plain ones.
+    let tls: TLSContext?
+    let http2: Settings.UpstreamHTTP2
     let keepsAlive: Bool
     let maxIdleCount: Int
     let maxConnectionCount: Int
@@ -67,8 +74,10 @@ final class UpstreamPool {
     var queue: [Handle] = []
     static let maxQueueCount = 4_096
 
-    init(_ settings: Settings.Upstream, endpoints: [Endpoint]) {
+    init(_ settings: Settings.Upstream, endpoints: [Endpoint], tls: TLSContext? = nil) {
         self.endpoints = endpoints
+        self.tls = tls
+        http2 = settings.http2
         keepsAlive = settings.keepsAlive
         maxIdleCount = settings.maxIdleConnectionCount
         maxConnectionCount = settings.maxConnectionCount

@@ -20,9 +20,12 @@ extension Worker {
 
     /// The scheme that links must name.
     func publicScheme(_ exchange: ExchangePointer) -> StaticString {
-        guard exchange.pointee.peerIsTrusted else { return "http" }
-        let scheme = lastMember(of: .xForwardedProto, exchange) ?? forwardedParameter("proto", exchange)
-        return scheme?.equalsIgnoringCase("https") ?? false ? "https" : "http"
+        let isSecure = exchange.pointee.isSecure
+        guard exchange.pointee.peerIsTrusted else { return isSecure ? "https" : "http" }
+        // A proxy in front that says nothing of it is believed to have passed on what it got.
+        guard let scheme = lastMember(of: .xForwardedProto, exchange) ?? forwardedParameter("proto", exchange)
+        else { return isSecure ? "https" : "http" }
+        return scheme.equalsIgnoringCase("https") ? "https" : "http"
     }
 
     /// The member that the nearest proxy added: the last one of the last line.

@@ -78,7 +78,10 @@ extension Worker {
             exchange.pointee.requestID.append(to: &output)
             output.append("\r\n")
         }
-        output.append(configuration.viaLine.bytes)
+        // The protocol is the one this request came by (RFC 9110 §7.6.3).
+        output.append(
+            exchange.pointee.head.version == .http2
+                ? configuration.http2ViaLine.bytes : configuration.viaLine.bytes)
         if part != nil {
             // What is read of the answers has been the same since the first version.
             output.append("Accept: application/json\r\n")

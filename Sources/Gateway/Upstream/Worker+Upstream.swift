@@ -166,7 +166,7 @@ extension Worker {
             case .refused:
                 return refuseStreamed(exchange, .unreadableRequest)
             case .needMore:
-                if connection.pointee.content.isEnded {
+                if contentIsOver(connection) {
                     if exchange.pointee.head.framing == .chunked {
                         upstream.pointee.output.appendChunkedEnd()
                     }
