@@ -50,12 +50,13 @@ class Peer:
     It acknowledges SETTINGS and PING by itself and gives windows back only when `gives_back` is set.
     """
 
-    def __init__(self, port, context=None, seconds=5.0, gives_back=False, receive_buffer=None):
+    def __init__(self, port, context=None, seconds=5.0, gives_back=False, receive_buffer=None,
+                 host="127.0.0.1"):
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(seconds)
-        self.socket.connect(("127.0.0.1", port))
+        self.socket.connect((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context:
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost", suppress_ragged_eofs=True)

@@ -4,6 +4,7 @@ The public h2spec suite with its strict cases is the least that the rows ask; mo
 GOAWAY with its code before the end, a stream error leaves the connection working, and nothing malformed reaches the upstream.
 """
 
+import socket
 import string
 
 import pytest
@@ -18,6 +19,8 @@ import rows_hpack
 import rows_kinds
 import rows_messages
 
+# The listener with TLS.
+SECOND = "127.0.0.2"
 CERTIFICATES = harness.ROOT / "Tests" / "Certificates"
 ROWS = [*rows_framing.ROWS, *rows_kinds.ROWS, *rows_messages.ROWS, *rows_fields.ROWS, *rows_hpack.ROWS]
 RUNS = [(row, over) for row in ROWS for over in row.over]
@@ -68,8 +71,8 @@ def upstream():
 def gatehouse(tmp_path_factory, upstream):
     settings = {
         "listeners": [
-            {"address": "127.0.0.1:0"},
-            {"address": "127.0.0.1:0", "tls": {
+            {"address": f"{harness.LOOPBACK}:0"},
+            {"address": f"{SECOND}:0", "tls": {
                 "certificate": str(CERTIFICATES / "localhost-ecdsa.crt"),
                 "private_key": str(CERTIFICATES / "localhost-ecdsa.key")}}],
         "cache": False,
@@ -82,7 +85,8 @@ def gatehouse(tmp_path_factory, upstream):
 
 def play(row, over, gatehouse, upstream, mark):
     context = peers.tls_context(CERTIFICATES / "ca.crt") if over == "tls" else None
-    with MarkedPeer(mark, upstream, gatehouse.ports[over == "tls"], context) as peer:
+    host = SECOND if over == "tls" else harness.LOOPBACK
+    with MarkedPeer(mark, upstream, gatehouse.ports[host], context, host=host) as peer:
         if row.settings is not None:
             peer.start(*row.settings)
         for step in row.steps if isinstance(row.steps, list) else [row.steps]:
@@ -104,9 +108,23 @@ def has_reached(upstream, mark, reaches):
     return reaches == "anything" or len(whole) == 1
 
 
+@pytest.fixture(scope="module")
+def stalled(tmp_path_factory):
+    """A gateway before an upstream that takes connections and reads nothing."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        listener.bind((harness.LOOPBACK, 0))
+        listener.listen(128)
+        url = f"http://{harness.LOOPBACK}:{listener.getsockname()[1]}"
+        with harness.Gatehouse(tmp_path_factory.mktemp("stalled"), url, definitions=(harness.STREAM,)) as running:
+            running.forbidden = []
+            yield running
+
+
 @pytest.mark.parametrize("number", range(len(RUNS)), ids=[f"{row.id}, {over}" for row, over in RUNS])
-def test_row(gatehouse, upstream, number):
+def test_row(request, upstream, number):
     row, over = RUNS[number]
+    gatehouse = request.getfixturevalue("stalled" if over == "stalled" else "gatehouse")
     mark = mark_of(number)
     gatehouse.forbidden.append((row, mark))
     play(row, over, gatehouse, upstream, mark)
@@ -123,7 +141,7 @@ def test_nothing_malformed_has_reached_the_upstream_later(gatehouse, upstream, f
     for kept in upstream.connections:
         reason = recording.read_with_h11(bytes(kept))[1]
         assert reason in (None, "the last message is cut short"), (reason, bytes(kept[:2_000]))
-    over_tls = sum(over == "tls" for _, over in RUNS)
+    over_tls = len([over for _, over in RUNS if over == "tls"])
     figures.note(f"test_http2_conformance: {len(ROWS)} rows, {len(RUNS) - over_tls} over cleartext, {over_tls} over TLS",
                  rows=len(ROWS))
 
@@ -131,4 +149,4 @@ def test_nothing_malformed_has_reached_the_upstream_later(gatehouse, upstream, f
 def test_no_two_rows_have_one_name():
     names = [row.id for row in ROWS]
     assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
-    assert all(row.sentence and set(row.over) <= {"plain", "tls"} for row in ROWS)
+    assert all(row.sentence and set(row.over) <= {"plain", "tls", "stalled"} for row in ROWS)
