@@ -66,7 +66,8 @@ let package = Package(
             name: "gatehouseTests",
             dependencies: ["gatehouse", .product(name: "Logging", package: "swift-log")],
             swiftSettings: swift),
-        .testTarget(name: "ScenarioTests", dependencies: ["CZlib"], swiftSettings: swift),
+        .testTarget(
+            name: "ScenarioTests", dependencies: ["CNghttp2", "COpenSSL", "CZlib"], swiftSettings: swift),
         .testTarget(name: "StructureTests", swiftSettings: swift),
     ]
 )

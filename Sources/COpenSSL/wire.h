@@ -307,4 +307,6 @@ static inline long COpenSSL_memory(BIO *bio, const unsigned char **bytes) {
     return count;
 }
 
+static inline void COpenSSL_free(void *place) { OPENSSL_free(place); }
+
 #endif

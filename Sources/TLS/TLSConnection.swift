@@ -128,8 +128,15 @@ public struct TLSConnection: ~Copyable {
         }
         if !state.pointee.hasStarted {
             guard let first = ciphertext.readable.first else { return .incomplete }
-            // Content types of records are 20 to 24; methods begin with letters.
-            if state.pointee.context.isServer, (ASCII.lowercased(first) &- 0x61) < 26 { return .plainHTTP }
+            // Content types of records are 20 to 24; methods begin with letters, a hello of SSL 2 with the high bit, which
+            // OpenSSL would still take (RFC 8446 §D.5: it ought not).
+            if state.pointee.context.isServer {
+                if (ASCII.lowercased(first) &- 0x61) < 26 { return .plainHTTP }
+                if first >= 0x80 {
+                    state.pointee.failure = .malformed
+                    return .failed
+                }
+            }
             state.pointee.hasStarted = true
         }
         lend(state, ciphertext, &reply)
@@ -288,7 +295,8 @@ extension TLSConnection {
         if name.first == "[", name.last == "]" { name = name.dropFirst().dropLast() }
         if name.last == "." { name = name.dropLast() }
         let text = String(name)
-        guard !text.isEmpty else { return nil }
+        // A dot in front would mean any host of the domain to OpenSSL.
+        guard !text.isEmpty, text.first != "." else { return nil }
         if X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), text) != 1 {
             ERR_clear_error()
             SSL_set_hostflags(ssl, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))

@@ -32,6 +32,12 @@ enum Expectation {
 
     /// Checks `expect field …`, `expect no field …`, `expect content …` and `expect line …` on a message.
     static func check(_ words: [String], _ message: PlainMessage) throws -> String? {
+        // What HTTP/1.1 says with these HTTP/2 has no field for, and must not have (RFC 9113 §8.2.2).
+        if message.isStream, words[1] == "field", words.count > 2,
+            ["connection", "transfer-encoding"].contains(words[2].lowercased())
+        {
+            return message.value(words[2]).map { "field \(words[2]) is there: «\($0)»" }
+        }
         switch (words[1], words.count) {
         case ("no", 4...) where words[2] == "field":
             return message.value(words[3]).map { "field \(words[3]) is there: «\($0)»" }

@@ -9,9 +9,13 @@ final class IdentityRole: UpstreamRole, @unchecked Sendable {
     /// The gateway's own token, as it was given last.
     private var own = ""
     /// The questions about tokens, and the connection that each came on.
-    private var asked: [String: (socket: PlainSocket?, message: PlainMessage)] = [:]
+    private var asked: [String: (socket: Wire?, message: PlainMessage)] = [:]
     /// The token that the current question is about.
     private var subject: String { message.value("X-Subject-Token") ?? "" }
+
+    init(_ name: String, play: Play, state: [String]) throws {
+        try super.init(name, play: play, state: state, speaksHTTP2: false)
+    }
 
     override func perform(_ step: Step, words: [String]) throws {
         switch words[0] {

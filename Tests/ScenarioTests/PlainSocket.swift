@@ -1,31 +1,36 @@
 import Foundation
 import Glibc
 
-/// A TCP socket that is read and written byte by byte as a scenario says; every wait has a deadline.
-final class PlainSocket: @unchecked Sendable {
-    // Unchecked: each socket is used by the one thread of its role; only `shut` comes from elsewhere.
+/// A TCP socket that is read and written byte by byte as a scenario says, with TLS over it or without; every wait has a
+/// deadline.
+final class PlainSocket: Wire, @unchecked Sendable {
+    // Unchecked: each socket is used by the one thread of its role, or of its HTTP/2 connection.
     let descriptor: Int32
-    private(set) var unread: [UInt8] = []
-    private(set) var isEnded = false
-    private(set) var isReset = false
-    private(set) var isClosed = false
+    private let tls: TLSLayer?
+    override var security: TLSLayer? { tls }
 
-    /// How long a peer may take; long, because a busy machine with sanitizers is slow, and only failures wait for it.
-    static let patience: TimeInterval =
-        ProcessInfo.processInfo.environment["SCENARIO_PATIENCE"].flatMap(TimeInterval.init) ?? 20
-
-    init(descriptor: Int32) {
+    /// - Parameter tls: what is said in TLS; its handshake happens as part of the first reading and writing.
+    init(descriptor: Int32, tls: TLSSettings? = nil) throws {
         self.descriptor = descriptor
+        self.tls = try tls.map { try TLSLayer($0, descriptor) }
+        super.init()
         var one: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
     }
 
     deinit { close() }
 
-    static func connect(port: UInt16, receiveBuffer: Int32? = nil) throws -> PlainSocket {
+    /// OpenSSL knows no flag to a single call.
+    private func stopBlocking() {
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+    }
+
+    static func connect(port: UInt16, receiveBuffer: Int32? = nil, tls: TLSSettings? = nil) throws
+        -> PlainSocket
+    {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SocketFailure("socket: \(errno)") }
-        let made = PlainSocket(descriptor: descriptor)
+        let made = try PlainSocket(descriptor: descriptor, tls: tls)
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
         }
@@ -38,6 +43,7 @@ final class PlainSocket: @unchecked Sendable {
         guard result == 0 else {
             throw SocketFailure("connect to \(port): \(String(cString: strerror(errno)))")
         }
+        made.stopBlocking()
         return made
     }
 
@@ -55,15 +61,17 @@ final class PlainSocket: @unchecked Sendable {
         return (descriptor, UInt16(bigEndian: address.sin_port))
     }
 
-    static func accept(_ listener: Int32, patience: TimeInterval = PlainSocket.patience) throws
-        -> PlainSocket?
-    {
+    static func accept(
+        _ listener: Int32, patience: TimeInterval = Wire.patience, tls: TLSSettings? = nil
+    ) throws -> PlainSocket? {
         guard wait(listener, Int16(POLLIN), patience) else { return nil }
         let descriptor = Glibc.accept(listener, nil, nil)
         guard descriptor >= 0 else { throw SocketFailure("accept: \(errno)") }
         // No gateway may inherit it, or the connection would not end when we close it.
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        return PlainSocket(descriptor: descriptor)
+        let made = try PlainSocket(descriptor: descriptor, tls: tls)
+        made.stopBlocking()
+        return made
     }
 
     private static func loopback(_ port: UInt16) -> sockaddr_in {
@@ -74,7 +82,7 @@ final class PlainSocket: @unchecked Sendable {
         return address
     }
 
-    private static func wait(_ descriptor: Int32, _ events: Int16, _ patience: TimeInterval) -> Bool {
+    static func wait(_ descriptor: Int32, _ events: Int16, _ patience: TimeInterval) -> Bool {
         var entry = pollfd(fd: descriptor, events: events, revents: 0)
         let end = Date(timeIntervalSinceNow: patience)
         while true {
@@ -86,72 +94,92 @@ final class PlainSocket: @unchecked Sendable {
         }
     }
 
-    func send(_ bytes: [UInt8]) throws {
+    /// What one attempt at reading or writing came to.
+    enum Progress { case bytes(Int), wait(Int16), ended, failed }
+
+    /// Reads what is there, without waiting.
+    func readSome(_ block: inout [UInt8]) -> Progress {
+        if let tls { return tls.read(&block) }
+        let count = recv(descriptor, &block, block.count, Int32(MSG_DONTWAIT))
+        if count > 0 { return .bytes(count) }
+        if count == 0 { return .ended }
+        return errno == EAGAIN || errno == EINTR ? .wait(Int16(POLLIN)) : .failed
+    }
+
+    /// Writes what the kernel takes, without waiting.
+    func writeSome(_ bytes: ArraySlice<UInt8>) -> Progress {
+        let piece = bytes.prefix(65_536)
+        if let tls { return tls.write(piece) }
+        let count = piece.withUnsafeBytes {
+            Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+        }
+        if count >= 0 { return .bytes(count) }
+        return errno == EAGAIN || errno == EINTR ? .wait(Int16(POLLOUT)) : .failed
+    }
+
+    override func send(_ bytes: [UInt8]) throws {
         // The number of a closed descriptor may be another scenario's by now.
         guard !isClosed else { throw SocketFailure("this side has closed the connection") }
         var sent = 0
         while sent < bytes.count {
-            guard Self.wait(descriptor, Int16(POLLOUT), Self.patience) else {
-                throw SocketFailure("the peer takes no more bytes (\(sent) of \(bytes.count) were sent)")
+            switch writeSome(bytes[sent...]) {
+            case .bytes(let count): sent += count
+            case .wait(let events):
+                guard Self.wait(descriptor, events, Self.patience) else {
+                    throw SocketFailure(
+                        "the peer takes no more bytes (\(sent) of \(bytes.count) were sent)")
+                }
+            case .ended, .failed:
+                throw SocketFailure("send: \(tls?.failure ?? String(cString: strerror(errno)))")
             }
-            let count = bytes[sent...].withUnsafeBytes {
-                Glibc.send(
-                    descriptor, $0.baseAddress, min($0.count, 65_536),
-                    Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
-            }
-            if count < 0 {
-                if errno == EAGAIN || errno == EINTR { continue }
-                throw SocketFailure("send: \(String(cString: strerror(errno)))")
-            }
-            sent += count
         }
     }
 
-    /// Receives what comes next; false at the end, after a reset, or when nothing came in time.
     @discardableResult
-    func receive(patience: TimeInterval = PlainSocket.patience) -> Bool {
+    override func receive(patience: TimeInterval = Wire.patience) -> Bool {
         if isEnded || isClosed { return false }
-        guard Self.wait(descriptor, Int16(POLLIN), patience) else { return false }
+        let end = Date(timeIntervalSinceNow: patience)
         var block = [UInt8](repeating: 0, count: 65_536)
-        let count = recv(descriptor, &block, block.count, 0)
-        if count > 0 {
-            unread += block[..<count]
-            return true
+        while true {
+            switch readSome(&block) {
+            case .bytes(let count):
+                unread += block[..<count]
+                return true
+            case .wait(let events):
+                guard Self.wait(descriptor, events, end.timeIntervalSinceNow) else { return false }
+            case .ended:
+                isEnded = true
+                return false
+            case .failed:
+                // An end without TLS's own alert is a failure too: it may have been cut by anybody.
+                isEnded = true
+                isReset = true
+                return false
+            }
         }
-        isEnded = true
-        isReset = count < 0
-        return false
     }
 
-    func take(_ count: Int) -> [UInt8] {
-        let taken = Array(unread.prefix(count))
-        unread.removeFirst(taken.count)
-        return taken
+    override func shutdownWrite() {
+        guard !isClosed else { return }
+        tls?.sayEnd()
+        Glibc.shutdown(descriptor, Int32(SHUT_WR))
     }
 
-    /// Something to read is there already, or the end.
-    func hasInput() -> Bool {
-        !unread.isEmpty || !isClosed && Self.wait(descriptor, Int16(POLLIN), 0) && receive(patience: 0)
-    }
-
-    func shutdownWrite() { if !isClosed { Glibc.shutdown(descriptor, Int32(SHUT_WR)) } }
-
-    /// Closes so that the peer sees a reset.
-    func reset() {
+    override func reset() {
         guard !isClosed else { return }
         var option = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
-        close()
+        end()
     }
 
-    func close() {
+    override func close() {
         guard !isClosed else { return }
-        isClosed = true
+        tls?.sayEnd()
+        end()
+    }
+
+    private func end() {
+        super.close()
         Glibc.close(descriptor)
     }
-}
-
-struct SocketFailure: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
 }

@@ -5,6 +5,7 @@ import Foundation
 final class Play: @unchecked Sendable {
     // Unchecked: what several roles touch is behind `lock`; the rest belongs to the thread of `run`.
     let file: ScenarioFile
+    let transport: Transport
     let gateway: GatewayProcess
     private let lock = NSCondition()
     private var variables: [String: [UInt8]] = [:]
@@ -19,15 +20,16 @@ final class Play: @unchecked Sendable {
     private var fragment: [String] = []
     private var hasEnded = false
 
-    init(_ file: ScenarioFile) throws {
+    init(_ file: ScenarioFile, _ transport: Transport) throws {
         self.file = file
+        self.transport = transport
         gateway = try GatewayProcess()
     }
 
-    /// Plays the scenario; answers what went wrong with the transcript, or nil.
-    static func run(_ file: ScenarioFile) -> String? {
+    /// Plays the scenario over `transport`; answers what went wrong with the transcript, or nil.
+    static func run(_ file: ScenarioFile, _ transport: Transport) -> String? {
         do {
-            let play = try Play(file)
+            let play = try Play(file, transport)
             do {
                 try play.act()
             } catch let error as Mismatch {
@@ -59,7 +61,7 @@ final class Play: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         guard let firstMismatch else { return nil }
-        return "\(file.path):\(firstMismatch.line): \(firstMismatch.text)\n"
+        return "\(file.path):\(firstMismatch.line): over \(transport.rawValue): \(firstMismatch.text)\n"
             + transcript.joined(separator: "\n")
             + "\nlog of the gateway:\n\(gateway.log)"
     }
@@ -88,7 +90,15 @@ final class Play: @unchecked Sendable {
         set("creation", "{\"server\": {\"name\": \"n\", \"flavorRef\": \"1\"}}")
         set("directory", gateway.directory)
         set("root", ScenarioFile.root)
-        for upstream in servers { set(upstream.name, "127.0.0.1:\(upstream.port)") }
+        set("certificates", TLSSettings.directory)
+        set("scheme", transport.clientScheme)
+        set("other_scheme", transport.hasTLSClients ? "http" : "https")
+        for server in servers {
+            set(server.name, "127.0.0.1:\(server.port)")
+            set(server.name + ".url", server.url)
+        }
+        // Behind another key, in a scenario that writes the whole API or Keystone itself.
+        set("trust", transport.hasTLSUpstreams ? ", tls: {ca: \(TLSSettings.directory)/ca.crt}" : "")
         try writeSettings(fragment)
         try gateway.start()
         set("gateway", "127.0.0.1:\(gateway.port)")
@@ -108,15 +118,14 @@ final class Play: @unchecked Sendable {
     private func writeSettings(_ fragment: [String]) throws {
         let text = ScenarioSettings.text(
             fragment.map { String(decoding: expand(Array($0.utf8), it: []), as: UTF8.self) },
-            endpoints: upstreams.map { "\($0.port)" }, keystone: keystones.first.map { "\($0.port)" },
-            directory: gateway.directory)
+            endpoints: upstreams.map(\.url), keystone: keystones.first?.url, transport: transport)
         try gateway.write(settings: text)
     }
 
     private func perform(_ step: Step) throws {
         let words = step.words.map { String(decoding: expand($0.bytes, it: step.it), as: UTF8.self) }
         switch step.verb {
-        case "gateway": break
+        case "gateway", "only": break
         case "settings": try writeSettings(step.text)
         case "client", "admin":
             let known = clients[words[1]]
@@ -135,6 +144,9 @@ final class Play: @unchecked Sendable {
         case "rename":
             try FileManager.default.moveItem(
                 atPath: gateway.directory + "/" + words[1], toPath: gateway.directory + "/" + words[2])
+        case "copy":
+            let target = gateway.directory + "/" + words[2]
+            try Data(contentsOf: URL(fileURLWithPath: words[1])).write(to: URL(fileURLWithPath: target))
         case "await": try awaitMark(words[1], step.line)
         case "announce": announce(words[1])
         case "wait": try wait(words, step.line)

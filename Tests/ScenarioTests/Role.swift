@@ -6,7 +6,7 @@ class Role: @unchecked Sendable {
     // Unchecked: everything mutable belongs to the role's own thread while its steps run, and to the play's after.
     let name: String
     unowned let play: Play
-    var socket: PlainSocket?
+    var socket: Wire?
     var message = PlainMessage()
     private let queue: DispatchQueue
 
@@ -35,7 +35,7 @@ class Role: @unchecked Sendable {
 
     func expand(_ word: Word, _ step: Step) -> [UInt8] { play.expand(word.bytes, it: step.it) }
 
-    func open() throws -> PlainSocket { throw SocketFailure("not connected") }
+    func open() throws -> Wire { throw SocketFailure("not connected") }
 
     func perform(_ step: Step, words: [String]) throws {
         switch words[0] {
@@ -45,9 +45,12 @@ class Role: @unchecked Sendable {
         case "close":
             socket?.close()
             socket = nil
+        case "reset" where words.count > 1 && words[1] == "refused": try open().refuse()
         case "reset":
             socket?.reset()
-            socket = nil
+            // A stream is broken off, its connection stays.
+            if socket?.isStream != true { socket = nil }
+        case "goaway": try open().leave(refusing: words.contains("refusing"))
         case "shutdown": try open().shutdownWrite()
         case "announce": play.announce(words[1])
         case "await": try play.awaitMark(words[1], step.line)
@@ -80,14 +83,11 @@ class Role: @unchecked Sendable {
         switch words[1] {
         case "closed":
             let socket = try open()
-            while socket.receive() {}
+            let hasEnded = socket.awaitEnd()
             guard socket.unread.isEmpty else {
                 throw Mismatch(step.line, "\(name): unexpected bytes \(printable(socket.unread))")
             }
-            guard socket.isEnded else { throw Mismatch(step.line, "\(name): the connection stays open") }
-            if words.count > 2, words[2] == "by", socket.isReset != (words[3] == "reset") {
-                throw Mismatch(step.line, "\(name): the connection ended the other way")
-            }
+            guard hasEnded else { throw Mismatch(step.line, "\(name): the connection stays open") }
             socket.close()
             self.socket = nil
         case "bytes":
@@ -121,22 +121,35 @@ final class ClientRole: Role, @unchecked Sendable {
         super.init(name, play: play)
     }
 
-    override func open() throws -> PlainSocket {
+    override func open() throws -> Wire {
         if let socket { return socket }
-        let made = try PlainSocket.connect(port: isAdmin ? play.gateway.adminPort : play.gateway.port)
+        let made = try connect([])
         socket = made
         return made
+    }
+
+    /// `connect [slow] [plain] [offering PROTOCOL] [showing CERTIFICATE]`: what the transport says unless told otherwise.
+    private func connect(_ words: [String]) throws -> Wire {
+        if isAdmin { return try PlainSocket.connect(port: play.gateway.adminPort) }
+        func word(behind name: String) -> String? {
+            words.firstIndex(of: name).flatMap { $0 + 1 < words.count ? words[$0 + 1] : nil }
+        }
+        var tls: TLSSettings?
+        if play.transport.hasTLSClients, !words.contains("plain") {
+            tls = .client([word(behind: "offering") ?? (play.transport.hasHTTP2Clients ? "h2" : "http/1.1")])
+            tls?.certificate = word(behind: "showing")
+        }
+        // With a small receive buffer the gateway soon finds that the client does not take what it sends.
+        let socket = try PlainSocket.connect(
+            port: play.gateway.port, receiveBuffer: words.contains("slow") ? 4_096 : nil, tls: tls)
+        guard tls?.protocols == ["h2"] else { return socket }
+        return try HTTP2ClientLine(HTTP2Connection(socket, isServer: false))
     }
 
     override func perform(_ step: Step, words: [String]) throws {
         switch words[0] {
         case "connect":
-            // With a small receive buffer the gateway soon finds that the client does not take what it sends.
-            if words.count > 1, words[1] == "slow" {
-                socket = try PlainSocket.connect(port: play.gateway.port, receiveBuffer: 4_096)
-            } else {
-                _ = try open()
-            }
+            if socket == nil || words.count > 1 { socket = try connect(words) }
         case "reconnect":
             socket?.close()
             socket = nil
@@ -168,7 +181,8 @@ final class ClientRole: Role, @unchecked Sendable {
             let isAnnounced = play.isAnnounced(wanted)
             try request(once, once.words.map { String(decoding: expand($0, step), as: UTF8.self) })
             message = try PlainMessage.read(open(), isAnswer: true, hasContent: !asksHeadOnly)
-            if message.value("Connection") == "close" {
+            if message.value("Connection") == "close" || socket?.isEnded == true && socket?.isStream == false
+            {
                 socket?.close()
                 socket = nil
             }

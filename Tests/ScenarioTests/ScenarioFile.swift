@@ -45,7 +45,7 @@ struct Mismatch: Error, CustomStringConvertible {
 ///
 /// Lines are steps; `#` begins a comment; a step that ends in `{` has a body up to the line `}`. Words are bare or in
 /// quotes with `\r \n \t \" \\ \xNN`; `"…" * 20` repeats bytes; a line that begins with `|` is a field line of the step
-/// above it. `repeat 3 { … }` and `with "a" "b" { … ${it} … }` (or rows of `|` lines first in the body, with `${it.2}`)
+/// above it. `only HTTP/1.1 clients: …` says over which transports it means anything, and why. `repeat 3 { … }` and `with "a" "b" { … ${it} … }` (or rows of `|` lines first in the body, with `${it.2}`)
 /// stand for their steps, once a turn.
 struct ScenarioFile: Sendable, CustomStringConvertible {
     let path: String
@@ -66,6 +66,20 @@ struct ScenarioFile: Sendable, CustomStringConvertible {
         return names.filter { $0.hasSuffix(".scenario") && (wanted.map($0.contains) ?? true) }.sorted()
             .map { ScenarioFile(path: directory + "/" + $0, description: String($0.dropLast(9))) }
     }()
+
+    /// Whether the scenario means anything over `transport`; its lines `only …` say what it is about otherwise.
+    ///
+    /// `only HTTP/1.1 clients: REASON`; the others are `HTTP/2`, `TLS` and `plain`, and `upstreams`.
+    func fits(_ transport: Transport) throws -> Bool {
+        for step in try steps() where step.verb == "only" {
+            let words = step.words.map(\.string)
+            guard words.count > 3, words[2] == "clients:" || words[2] == "upstreams:",
+                let fits = transport.fits(words[1], String(words[2].dropLast()))
+            else { throw Mismatch(step.line, "only which clients or upstreams, and why?") }
+            if !fits { return false }
+        }
+        return true
+    }
 
     func steps() throws -> [Step] {
         let text = try String(contentsOfFile: path, encoding: .utf8)

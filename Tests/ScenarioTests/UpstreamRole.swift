@@ -4,44 +4,52 @@ import Glibc
 
 /// An upstream that says what the scenario says, over connections in the order in which they came.
 class UpstreamRole: Role, @unchecked Sendable {
-    let port: UInt16
-    private let listener: Int32
+    private let listener: Listener
+    var port: UInt16 { listener.port }
+    var url: String { "\(listener.isTLS ? "https" : "http")://127.0.0.1:\(port)" }
     private let isDown: Bool
     /// Keeps the queue of waiting connections full, so that further ones get no answer at all.
     private var fillers: [PlainSocket] = []
-    private(set) var connections: [PlainSocket] = []
+    private(set) var connections: [Wire] = []
     private let group = DispatchGroup()
 
-    /// - Parameter state: `down` refuses connections, `full` leaves them without an answer.
-    init(_ name: String, play: Play, state: [String]) throws {
-        (listener, port) = try PlainSocket.bind()
+    /// - Parameters:
+    ///   - state: `down` refuses connections, `full` leaves them without an answer; `HTTP/1.1` knows no other protocol,
+    ///     `with CERTIFICATE` shows that one, where upstreams are reached over TLS.
+    ///   - speaksHTTP2: where the transport has it; else HTTP/1.1.
+    init(_ name: String, play: Play, state: [String], speaksHTTP2: Bool = true) throws {
+        let isStream = play.transport.hasHTTP2Upstreams && speaksHTTP2 && !state.contains("HTTP/1.1")
+        var tls: TLSSettings?
+        if play.transport.hasTLSUpstreams {
+            let certificate = state.firstIndex(of: "with").map { state[$0 + 1] } ?? "localhost-ecdsa"
+            tls = .server([isStream ? "h2" : "http/1.1"], certificate: certificate)
+        }
+        listener = try isStream ? StreamListener(tls: tls) : Listener(tls: tls)
         let isFull = state.contains("full")
         isDown = isFull || state.contains("down")
         super.init(name, play: play)
         // Bound but not listening, the kernel refuses for it.
         if isFull {
-            listen(listener, 0)
+            listener.fill()
             fillers.append(try PlainSocket.connect(port: port))
         } else if !isDown {
-            listen(listener, 128)
+            listener.listen()
         }
     }
-
-    deinit { Glibc.close(listener) }
 
     func start(_ steps: [Step]) { start(steps, group) }
     func join() { group.wait() }
 
     /// Wakes the role when it waits for a connection that will not come.
-    func stop() { Glibc.shutdown(listener, Int32(SHUT_RDWR)) }
+    func stop() { listener.stop() }
 
-    override func open() throws -> PlainSocket {
+    override func open() throws -> Wire {
         if let socket { return socket }
         return try accept()
     }
 
-    private func accept() throws -> PlainSocket {
-        guard let made = try PlainSocket.accept(listener) else { throw SocketFailure("no connection came") }
+    private func accept() throws -> Wire {
+        guard let made = try listener.accept() else { throw SocketFailure("no connection came") }
         connections.append(made)
         socket = made
         return made
@@ -55,7 +63,7 @@ class UpstreamRole: Role, @unchecked Sendable {
                 throw Mismatch(step.line, "no such connection")
             }
             socket = connections[place - 1]
-        case "listen": listen(listener, 128)
+        case "listen": listener.listen()
         case "respond": try respond(step, words)
         case "serve": try serve(step, words)
         default: try super.perform(step, words: words)
@@ -116,11 +124,11 @@ class UpstreamRole: Role, @unchecked Sendable {
     ///
     /// - Returns: nil when `mark` was announced before anything came.
     @discardableResult
-    func findRequest(unless mark: String? = nil) throws -> PlainSocket? {
-        var found: PlainSocket?
+    func findRequest(unless mark: String? = nil) throws -> Wire? {
+        var found: Wire?
         let came = try until {
             try play.stopIfFailed()
-            if let next = try PlainSocket.accept(listener, patience: 0) { connections.append(next) }
+            if let next = try listener.accept(patience: 0) { connections.append(next) }
             found = connections.first { $0.hasInput() }
             connections.removeAll { $0.isEnded && $0.unread.isEmpty }
             return found != nil || mark.map(play.isAnnounced) ?? false
@@ -157,7 +165,8 @@ class UpstreamRole: Role, @unchecked Sendable {
 
     /// How many connections the gateway has to this server now.
     private func openCount() throws -> Int {
-        while let next = try PlainSocket.accept(listener, patience: 0) { connections.append(next) }
+        if let count = listener.openCount { return count }
+        while let next = try listener.accept(patience: 0) { connections.append(next) }
         return connections.count { !$0.isClosed && ($0.hasInput() || !$0.isEnded) }
     }
 
@@ -168,12 +177,10 @@ class UpstreamRole: Role, @unchecked Sendable {
 
     /// Fails when a connection or a byte came that the scenario does not know of.
     func expectNothingLeft() throws {
-        if !isDown, let extra = try PlainSocket.accept(listener, patience: 0) {
+        if !isDown, let extra = try listener.accept(patience: 0) {
             extra.receive(patience: 1)
-            throw Mismatch(
-                0,
-                "\(name): a connection came that the scenario does not expect, with \(printable(extra.unread))"
-            )
+            let head = extra.isStream ? try extra.readHead().line : printable(extra.unread)
+            throw Mismatch(0, "\(name): a connection came that the scenario does not expect, with \(head)")
         }
         for connection in connections where connection.hasInput() {
             throw Mismatch(
@@ -185,5 +192,6 @@ class UpstreamRole: Role, @unchecked Sendable {
         for connection in connections { connection.close() }
         connections = []
         socket = nil
+        listener.close()
     }
 }

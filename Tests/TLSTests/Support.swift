@@ -59,6 +59,18 @@ final class End {
         return text.readable.string
     }
 
+    /// How much ciphertext waits to be carried, and how much plaintext to be taken.
+    var outgoingByteCount: Int { outgoing.count }
+    var plaintextByteCount: Int { plaintext.count }
+    var isActive: Bool { connection.isActive }
+
+    /// Takes all ciphertext that has to be sent.
+    func takeOutgoing() -> [UInt8] {
+        let bytes = Array(outgoing.readable)
+        outgoing.removeAll()
+        return bytes
+    }
+
     func close() { connection.close(reply: &outgoing) }
 
     /// Feeds ciphertext to the connection; answers what it came to.

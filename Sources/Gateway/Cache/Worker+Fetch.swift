@@ -73,7 +73,7 @@ extension Worker {
                 return endFetch(exchange, fetch, connection.pointee.head)
             case .needMore:
                 if connection.pointee.peerEnded {
-                    guard connection.pointee.content.framing == .untilClose else {
+                    guard connection.pointee.endsWithPeer else {
                         exchange.pointee.failure = .responseIncomplete
                         abandonUpstream(exchange)
                         return failUpstream(exchange)

@@ -33,6 +33,7 @@ extension Worker {
                 exchange.pointee.wait = reason
                 exchange.pointee.waitingSince = now
                 exchange.pointee.isAdvancing = false
+                if !exchange.pointee.upstream.isNone { touchUpstream(exchange.pointee.upstream) }
                 return
             case .reply:
                 exchange.pointee.wait = .nothing

@@ -12,6 +12,7 @@ enum Failure: UInt8, CaseIterable {
     case contentMalformed, contentInvalid, projectMismatch, projectUnknown, parameterInvalid, ended, forbidden
     case noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout, responseInvalid
     case responseIncomplete, responseProgressTimeout, onlyIfCached
+    case tlsProtocolError, tlsCertificateError, tlsAlertReceived
     case clientGone, writeTimeout, draining, internalError
 
     var error: StaticString {
@@ -45,6 +46,9 @@ enum Failure: UInt8, CaseIterable {
         case .responseIncomplete: "http_response_incomplete"
         case .responseProgressTimeout: "connection_read_timeout"
         case .onlyIfCached: "only_if_cached"
+        case .tlsProtocolError: "tls_protocol_error"
+        case .tlsCertificateError: "tls_certificate_error"
+        case .tlsAlertReceived: "tls_alert_received"
         case .clientGone: "client_gone"
         case .writeTimeout: "connection_write_timeout"
         case .draining: "draining"
@@ -71,6 +75,8 @@ enum Failure: UInt8, CaseIterable {
             (504, "The compute service did not answer in time.")
         case .upstreamClosed, .responseInvalid, .responseIncomplete:
             (502, "The compute service gave an answer that could not be used.")
+        case .tlsProtocolError, .tlsCertificateError, .tlsAlertReceived:
+            (502, "The compute service could not be reached securely.")
         case .onlyIfCached: (504, "No stored response can be used, and the request asks for no other.")
         case .internalError: (500, "Unexpected API Error.")
         default: nil

@@ -12,6 +12,8 @@ struct Counters {
     var downstreamBytesSent: UInt64 = 0
     var upstreamBytesReceived: UInt64 = 0
     var upstreamBytesSent: UInt64 = 0
+    var upstreamHandshakes: UInt64 = 0
+    var upstreamResumptions: UInt64 = 0
     var downstreamTimeouts: UInt64 = 0
     var unreadableRequests: UInt64 = 0
     var retries: UInt64 = 0
@@ -63,6 +65,14 @@ struct Counters {
                 upstreamBytesReceived
             ),
             ("gatehouse_upstream_sent_bytes_total", "Bytes sent to upstreams.", upstreamBytesSent),
+            (
+                "gatehouse_upstream_tls_handshakes_total", "TLS handshakes with upstreams that succeeded.",
+                upstreamHandshakes
+            ),
+            (
+                "gatehouse_upstream_tls_resumptions_total", "Those of them that resumed a session.",
+                upstreamResumptions
+            ),
             ("gatehouse_downstream_timeouts_total", "Clients whose time was up.", downstreamTimeouts),
             (
                 "gatehouse_unreadable_requests_total", "Requests refused by the HTTP reader.",

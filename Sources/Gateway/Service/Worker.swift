@@ -38,6 +38,8 @@ final class Worker: @unchecked Sendable {
     var touchedStreams: [Handle] = []
     var closedDownstreams: [Handle] = []
     var closedUpstreams: [Handle] = []
+    /// Upstream connections with something left to open, for which there is room again.
+    var touchedUpstreams: [Handle] = []
     var isInTurn = false
     let events: UnsafeMutableBufferPointer<Readiness>
 
@@ -173,8 +175,11 @@ final class Worker: @unchecked Sendable {
     private func finishRound() {
         // Each pass can wake others; what is left after the bound goes on in the next turn.
         for _ in 0..<64 {
-            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty { break }
+            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty, touchedUpstreams.isEmpty {
+                break
+            }
             runReady()
+            if !touchedUpstreams.isEmpty { openTouched() }
             while let handle = settling.popLast() {
                 if let connection = downstreams.find(handle) { settle(connection) }
             }
@@ -199,7 +204,7 @@ final class Worker: @unchecked Sendable {
 
     private func finishTurn() {
         finishRound()
-        if !again.isEmpty || !ready.isEmpty || !settling.isEmpty {
+        if !again.isEmpty || !ready.isEmpty || !settling.isEmpty || !touchedUpstreams.isEmpty {
             loop.queue.async { [self] in turn { _ in } }
         }
         resumeAcceptingIfPossible()

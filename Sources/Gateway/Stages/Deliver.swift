@@ -45,7 +45,7 @@ extension Worker {
                     return .wait(.room)
                 }
                 if upstream.pointee.peerEnded {
-                    guard upstream.pointee.content.framing == .untilClose else {
+                    guard upstream.pointee.endsWithPeer else {
                         return cutShort(exchange, .responseIncomplete)
                     }
                     upstream.pointee.content.isEnded = true

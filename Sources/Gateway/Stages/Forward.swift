@@ -59,7 +59,10 @@ extension Worker {
             return refuseLongHead(exchange)
         }
         if connection.pointee.state == .busy {
-            let wasSent = sendUpstream(connection)
+            // One that is connected at once still has its TLS to set up.
+            let isNew = !connection.pointee.isReused
+            if isNew { setDeadline(connection, now + pool.connectNanoseconds) }
+            let wasSent = isNew ? connected(connection) : sendUpstream(connection)
             // When it failed at once, the exchange was put on the ready list with its next stage.
             if !wasSent { return .wait(exchange.pointee.stage == .forward ? .connection : .responseHead) }
         } else {

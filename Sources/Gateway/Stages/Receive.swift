@@ -139,7 +139,7 @@ extension Worker {
                 return replyWithError(exchange, connection)
             case .needMore:
                 if connection.pointee.peerEnded {
-                    if connection.pointee.content.framing != .untilClose {
+                    if !connection.pointee.endsWithPeer {
                         exchange.pointee.errorContent.removeAll()
                     }
                     connection.pointee.content.isEnded = true

@@ -8,6 +8,10 @@ final class Endpoint {
     let addresses: [SocketAddress]
     /// The name that its certificate must have, a host name or an IP address.
     let serverName: String
+    /// Its place among the pool's, which its TLS sessions are kept by.
+    var index: UInt64 = 0
+    /// Why its last handshake failed, so that each change is one log line.
+    var tlsFailure = TLSFailure.none
     private var addressIndex = 0
     /// Connections that carry an exchange, or are being made for one.
     var busyCount = 0
@@ -76,6 +80,7 @@ final class UpstreamPool {
 
     init(_ settings: Settings.Upstream, endpoints: [Endpoint], tls: TLSContext? = nil) {
         self.endpoints = endpoints
+        for (index, endpoint) in endpoints.enumerated() { endpoint.index = UInt64(index) }
         self.tls = tls
         http2 = settings.http2
         keepsAlive = settings.keepsAlive

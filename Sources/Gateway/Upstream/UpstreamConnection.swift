@@ -1,16 +1,23 @@
 internal import Bytes
 internal import HTTP
 internal import Loop
+internal import TLS
 
 typealias UpstreamPointer = UnsafeMutablePointer<UpstreamConnection>
 
 /// A connection to an endpoint, carrying one exchange at a time (HTTP/1.1).
 ///
 /// - Shape: `output` holds the request's head and streamed content until sent; collected content is sent from the exchange
-///   itself. `input` holds what was received and not yet passed on.
-/// - Limits: one block each way, given back while idle.
+///   itself. `input` holds what was received and not yet passed on. With TLS these are plaintext, and `sealedInput` and
+///   `sealedOutput` are what the socket carries.
+/// - Limits: one block each way, and one more each way with TLS; all given back while idle.
 struct UpstreamConnection: ~Copyable {
-    enum State: UInt8 { case connecting, busy, idle, closed }
+    enum State: UInt8 {
+        case connecting
+        /// TLS is being set up.
+        case handshake
+        case busy, idle, closed
+    }
 
     var handle = Handle.none
     let descriptor: Int32
@@ -34,6 +41,20 @@ struct UpstreamConnection: ~Copyable {
     var isReused = false
     var receivedAny = false
     var peerEnded = false
+    /// It ended without saying so: content without a length may lack its rest.
+    var isTruncated = false
+
+    // TLS.
+    var tls = TLSConnection()
+    var sealedInput = Buffer()
+    var sealedOutput = Buffer()
+    /// Something is left to open that there was no room for.
+    var holdsMore = false
+    /// The socket has no more to receive; what it gave may still be opened.
+    var socketEnded = false
+    /// It is on this round's list of connections with something left to open.
+    var isTouched = false
+
     /// Out of the epoll set: broken, with bytes still to deliver.
     var isParked = false
     var interest: Interest
@@ -52,6 +73,9 @@ struct UpstreamConnection: ~Copyable {
         interest = connecting ? [.read, .write] : [.read]
         head = ResponseHead(fieldCapacity: fieldCapacity)
     }
+
+    /// Whether the peer's end is that of the content (RFC 9112 §6.3).
+    var endsWithPeer: Bool { content.framing == .untilClose && !isTruncated }
 
     /// Makes the connection fit for the next exchange.
     mutating func prepare(for exchange: Handle) {

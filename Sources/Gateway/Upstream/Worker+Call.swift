@@ -67,7 +67,7 @@ extension Worker {
                 return end(exchange, call, .none)
             case .needMore:
                 guard connection.pointee.peerEnded else { return .wait(.responseContent) }
-                guard connection.pointee.content.framing == .untilClose else {
+                guard connection.pointee.endsWithPeer else {
                     return end(exchange, call, .responseIncomplete)
                 }
                 connection.pointee.content.isEnded = true

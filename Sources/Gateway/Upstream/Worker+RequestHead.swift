@@ -130,7 +130,7 @@ extension Worker {
         guard host.isEmpty else { return host }
         // A call's endpoint is chosen later; any name of the service will do then.
         let endpoint = exchange.pointee.endpoint?.takeUnretainedValue() ?? pool(of: exchange).endpoints[0]
-        // Settings take `http://` endpoints only, so the authority begins behind these 7 bytes.
-        return endpoint.url.bytes.view(7, endpoint.url.count - 7)
+        let scheme = pool(of: exchange).tls == nil ? "http://".utf8.count : "https://".utf8.count
+        return endpoint.url.bytes.view(scheme, endpoint.url.count - scheme)
     }
 }

@@ -11,18 +11,34 @@ extension Worker {
             guard readiness.isWritable || readiness.isBroken else { return }
             let error = Socket.connectError(connection.pointee.descriptor)
             if error != 0 { return upstreamFailed(connection, .connectFailed) }
-            connection.pointee.state = .busy
-            connection.pointee.endpoint._withUnsafeGuaranteedRef { $0.connectsCount += 1 }
-            guard sendUpstream(connection) else { return }
+            guard connected(connection) else { return }
         } else if readiness.isWritable {
-            guard sendUpstream(connection) else { return }
+            guard connection.pointee.state == .busy ? sendUpstream(connection) : flushIdly(connection) else {
+                return
+            }
         }
         if readiness.isReadable || readiness.isHungUp || readiness.isBroken {
             receiveUpstream(connection, isBroken: readiness.isBroken)
         }
     }
 
+    /// The socket is connected: TLS first, or the request at once; false when it failed.
+    func connected(_ connection: UpstreamPointer) -> Bool {
+        if connection.pointee.pool._withUnsafeGuaranteedRef({ $0.tls != nil }) {
+            return startHandshake(connection)
+        }
+        return established(connection)
+    }
+
+    /// The connection can carry its exchange's request; false when it failed.
+    func established(_ connection: UpstreamPointer) -> Bool {
+        connection.pointee.state = .busy
+        connection.pointee.endpoint._withUnsafeGuaranteedRef { $0.connectsCount += 1 }
+        return sendUpstream(connection)
+    }
+
     private func receiveUpstream(_ connection: UpstreamPointer, isBroken: Bool) {
+        if connection.pointee.tls.isActive { return receiveSealed(connection, isBroken: isBroken) }
         if connection.pointee.state == .idle {
             // The end, or bytes nobody asked for: either way it carries no further exchange.
             return closeUpstream(connection)
@@ -62,14 +78,14 @@ extension Worker {
 
     /// Takes a broken connection out of the epoll set while its last bytes are still being delivered: the kernel would
     /// report it in every round, whatever is waited for.
-    private func park(_ connection: UpstreamPointer) {
+    func park(_ connection: UpstreamPointer) {
         guard !connection.pointee.isParked else { return }
         connection.pointee.isParked = true
         _ = poller.remove(connection.pointee.descriptor)
     }
 
     /// Until when the next piece must have come: the head's time first, then the time between pieces.
-    private func progress(_ connection: UpstreamPointer) -> UInt64 {
+    func progress(_ connection: UpstreamPointer) -> UInt64 {
         // A head that trickles does not get more time: its deadline stays from when the request was sent.
         guard connection.pointee.headRead else { return connection.pointee.deadline }
         return connection.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds }
@@ -81,37 +97,10 @@ extension Worker {
         else {
             return connection.pointee.state != .closed
         }
-        while true {
-            let head = connection.pointee.output.readable
-            let offset = connection.pointee.collectedOffset
-            let collected = exchange.pointee.content.count - offset
-            guard head.count > 0 || collected > 0 else { break }
-            let sent = Socket.send(
-                connection.pointee.descriptor, head: head,
-                content: exchange.pointee.content.readable.view(offset, collected))
-            guard sent > 0 else {
-                if sent == -Int(EAGAIN) {
-                    setInterest(connection, writing: true)
-                    setDeadline(
-                        connection,
-                        connection.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds })
-                    return true
-                }
-                // The answer may have come before the rest of the request was wanted: read it if so.
-                connection.pointee.output.removeAll()
-                connection.pointee.collectedOffset = exchange.pointee.content.count
-                connection.pointee.requestComplete = false
-                setInterest(connection, writing: false)
-                if sent == -Int(EPIPE) || sent == -Int(ECONNRESET) {
-                    return receiveAfterBrokenSend(connection)
-                }
-                upstreamFailed(connection, .upstreamClosed)
-                return false
-            }
-            counters.upstreamBytesSent += UInt64(sent)
-            let fromOutput = min(sent, head.count)
-            connection.pointee.output.consume(fromOutput)
-            connection.pointee.collectedOffset += sent - fromOutput
+        if connection.pointee.tls.isActive {
+            guard sealRequest(connection, exchange) else { return connection.pointee.state != .closed }
+        } else if !sendPlain(connection, exchange) {
+            return connection.pointee.state != .closed
         }
         connection.pointee.output.removeAll()
         setInterest(connection, writing: false)
@@ -129,9 +118,49 @@ extension Worker {
         return connection.pointee.state != .closed
     }
 
-    private func receiveAfterBrokenSend(_ connection: UpstreamPointer) -> Bool {
+    /// Sends what there is of the request; false when the kernel took only a part, or the connection failed.
+    private func sendPlain(_ connection: UpstreamPointer, _ exchange: ExchangePointer) -> Bool {
+        while true {
+            let head = connection.pointee.output.readable
+            let offset = connection.pointee.collectedOffset
+            let collected = exchange.pointee.content.count - offset
+            guard head.count > 0 || collected > 0 else { return true }
+            let sent = Socket.send(
+                connection.pointee.descriptor, head: head,
+                content: exchange.pointee.content.readable.view(offset, collected))
+            guard sent > 0 else {
+                if sent == -Int(EAGAIN) {
+                    awaitRoom(connection)
+                } else {
+                    sendFailed(connection, exchange, sent)
+                }
+                return false
+            }
+            counters.upstreamBytesSent += UInt64(sent)
+            let fromOutput = min(sent, head.count)
+            connection.pointee.output.consume(fromOutput)
+            connection.pointee.collectedOffset += sent - fromOutput
+        }
+    }
+
+    /// The kernel takes no more for now.
+    func awaitRoom(_ connection: UpstreamPointer) {
+        setInterest(connection, writing: true)
+        guard connection.pointee.state == .busy else { return }
+        setDeadline(
+            connection, connection.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds })
+    }
+
+    /// The peer takes no more at all. The answer may have come before the rest of the request was wanted: it is read if so.
+    func sendFailed(_ connection: UpstreamPointer, _ exchange: ExchangePointer, _ error: Int) {
+        connection.pointee.output.removeAll()
+        connection.pointee.collectedOffset = exchange.pointee.content.count
+        connection.pointee.requestComplete = false
+        setInterest(connection, writing: false)
+        guard error == -Int(EPIPE) || error == -Int(ECONNRESET) else {
+            return upstreamFailed(connection, .upstreamClosed)
+        }
         receiveUpstream(connection, isBroken: true)
-        return connection.pointee.state != .closed
     }
 
     /// Passes streamed request content on, as far as it came and the upstream takes it.
@@ -202,7 +231,7 @@ extension Worker {
 
     /// A connection that cannot bring its answer: another try where that is safe, else the exchange is told.
     func upstreamFailed(_ connection: UpstreamPointer, _ failure: Failure) {
-        let wasConnecting = connection.pointee.state == .connecting
+        let wasConnecting = connection.pointee.state == .connecting || connection.pointee.state == .handshake
         let isReused = connection.pointee.isReused
         let receivedAny = connection.pointee.receivedAny
         let handle = connection.pointee.exchange
@@ -247,15 +276,15 @@ extension Worker {
         guard pool.keepsAlive, connection.pointee.head.keepsAlive, connection.pointee.headRead,
             connection.pointee.content.isEnded,
             connection.pointee.requestComplete, connection.pointee.input.isEmpty,
-            !connection.pointee.peerEnded,
+            connection.pointee.sealedInput.isEmpty, connection.pointee.sealedOutput.isEmpty,
+            !connection.pointee.holdsMore, !connection.pointee.peerEnded, !connection.pointee.socketEnded,
             connection.pointee.content.framing != .untilClose, endpoint.idle.count < pool.maxIdleCount,
             !isDraining,
             connection.pointee.configuration.toOpaque() == Unmanaged.passUnretained(configuration).toOpaque()
         else { return closeUpstream(connection) }
         connection.pointee.state = .idle
         connection.pointee.exchange = .none
-        blocks.release(&connection.pointee.input)
-        blocks.release(&connection.pointee.output)
+        releaseBlocks(connection)
         endpoint.busyCount -= 1
         endpoint.idle.append(connection.pointee.handle)
         setInterest(connection, reading: true)
@@ -273,13 +302,20 @@ extension Worker {
         } else {
             endpoint.busyCount -= 1
         }
+        if connection.pointee.tls.isActive { sayClosing(connection) }
         connection.pointee.state = .closed
         Socket.close(connection.pointee.descriptor)
         upstreamTimers.clear(handle.index)
-        blocks.release(&connection.pointee.input)
-        blocks.release(&connection.pointee.output)
+        releaseBlocks(connection)
         closedUpstreams.append(handle)
         serveQueue(pool)
+    }
+
+    private func releaseBlocks(_ connection: UpstreamPointer) {
+        blocks.release(&connection.pointee.input)
+        blocks.release(&connection.pointee.output)
+        blocks.release(&connection.pointee.sealedInput)
+        blocks.release(&connection.pointee.sealedOutput)
     }
 
     /// Lets as many waiting exchanges try as there are places; who finds none waits again.
@@ -309,7 +345,7 @@ extension Worker {
         }
         connection.pointee.deadline = 0
         switch connection.pointee.state {
-        case .connecting: upstreamFailed(connection, .connectTimeout)
+        case .connecting, .handshake: upstreamFailed(connection, .connectTimeout)
         case .idle: closeUpstream(connection)
         case .busy:
             // It is the client that does not take the content; its own deadline runs.
@@ -329,7 +365,8 @@ extension Worker {
         var interest = connection.pointee.interest
         if let reading {
             interest =
-                reading && !connection.pointee.peerEnded ? interest.union(.read) : interest.subtracting(.read)
+                reading && !connection.pointee.peerEnded && !connection.pointee.socketEnded
+                ? interest.union(.read) : interest.subtracting(.read)
         }
         if let writing { interest = writing ? interest.union(.write) : interest.subtracting(.write) }
         guard interest != connection.pointee.interest else { return }

@@ -1,0 +1,138 @@
+"""Origins that Gatehouse reaches by TLS and HTTP/2: nginx in front of a plain one, and one that ends as it is told."""
+
+import pathlib
+import socket
+import ssl
+import threading
+
+import harness
+
+CERTIFICATES = pathlib.Path(__file__).resolve().parents[1] / "Certificates"
+NGINX = harness.find_program("nginx")
+CA = str(CERTIFICATES / "ca.crt")
+
+
+def pair(name):
+    """The paths of a certificate and its key."""
+    return str(CERTIFICATES / f"{name}.crt"), str(CERTIFICATES / f"{name}.key")
+
+
+class Nginx(harness.Process):
+    """TLS, or HTTP/2 as well, in front of a plain upstream; tells in `X-Origin-…` fields what it saw."""
+
+    name = "origin"
+
+    def __init__(self, directory, upstream, certificate="localhost-ecdsa", http2=False, tls=True, more="",
+                 versions="TLSv1.2 TLSv1.3"):
+        super().__init__(directory)
+        self.upstream, self.certificate, self.http2, self.tls = upstream, certificate, http2, tls
+        self.more, self.versions = more, versions
+        self.holder, self.port = harness.reserve_port()
+        self.start()
+
+    def start(self):
+        certificate, key = pair(self.certificate)
+        words = " ".join(word for word, wanted in (("ssl", self.tls), ("http2", self.http2)) if wanted)
+        directory = self.directory
+        path = directory / "nginx.conf"
+        path.write_text(
+            f"daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx.log info;\n"
+            "events { worker_connections 1024; }\n"
+            f"http {{ access_log off; client_max_body_size 0; client_body_temp_path {directory}/b;\n"
+            f"  proxy_temp_path {directory}/p; fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u;\n"
+            f"  scgi_temp_path {directory}/s; large_client_header_buffers 8 32k;\n"
+            f"  server {{ listen 127.0.0.1:{self.port} {words} reuseport;\n"
+            + (f"    ssl_certificate {certificate}; ssl_certificate_key {key};\n"
+               f"    ssl_protocols {self.versions};\n" if self.tls else "")
+            + f"    {self.more}\n"
+            "    add_header X-Origin-Protocol $server_protocol always;\n"
+            "    add_header X-Origin-Connection $connection always;\n"
+            + ("    add_header X-Origin-TLS $ssl_protocol always; add_header X-Origin-Name $ssl_server_name always;\n"
+               "    add_header X-Origin-Resumed $ssl_session_reused always;\n"
+               "    add_header X-Origin-Client $ssl_client_s_dn always;\n" if self.tls else "")
+            + f"    location / {{ proxy_pass {self.upstream}; proxy_http_version 1.1; proxy_set_header Host $http_host;\n"
+            "      proxy_set_header Connection ''; proxy_buffering off; proxy_request_buffering off; } } }\n")
+        self.spawn([NGINX, "-p", directory, "-c", path])
+        harness.wait_until(self.listens, 10, lambda: f"nginx listens: {self.errors()}")
+
+    @property
+    def url(self):
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def named(self, host):
+        """Its URL under another name of this host."""
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+    def listens(self):
+        self.assert_alive()
+        try:
+            socket.create_connection((harness.LOOPBACK, self.port), timeout=1).close()
+            return True
+        except OSError:
+            return False
+
+    def log(self):
+        return (self.directory / "nginx.log").read_text(errors="replace")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.child.poll() is None:
+            self.terminate()
+        self.holder.close()
+
+
+class Ending:
+    """A TLS server that answers each connection's first request with `answer`, and then ends it with or without a word."""
+
+    def __init__(self, answer, says_so, certificate="localhost-ecdsa", delay=None):
+        self.answer, self.says_so, self.delay = answer, says_so, delay
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(*pair(certificate))
+        self.listener = socket.create_server((harness.LOOPBACK, 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
+
+    @property
+    def url(self):
+        return f"https://127.0.0.1:{self.port}"
+
+    def accept(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
+
+    def serve(self, peer):
+        try:
+            with self.context.wrap_socket(peer, server_side=True) as wrapped:
+                data = b""
+                while b"\r\n\r\n" not in data:
+                    piece = wrapped.recv(65_536)
+                    if not piece:
+                        return
+                    data += piece
+                wrapped.sendall(self.answer)
+                if self.says_so:
+                    wrapped.unwrap()
+        except OSError:
+            return
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+class Demanding(Ending):
+    """A TLS server that ends the connections of clients without a certificate by an alert."""
+
+    def __init__(self):
+        super().__init__(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", says_so=True)
+        self.context.load_verify_locations(CA)
+        self.context.verify_mode = ssl.CERT_REQUIRED
