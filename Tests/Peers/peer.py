@@ -83,6 +83,7 @@ class Peer:
     def send(self, written):
         """Sends bytes, and keeps track of those of its frames that change what the server may do."""
         self.note(written)
+        self.socket.settimeout(self.seconds)
         try:
             self.socket.sendall(written)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
@@ -153,13 +154,11 @@ class Peer:
             self.receive(deadline)
 
     def receive(self, deadline):
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError(f"nothing more; before that: {self.frames[-12:]}")
-        self.socket.settimeout(left)
+        # Past the deadline it still takes what is there.
+        self.socket.settimeout(max(0, deadline - time.monotonic()))
         try:
             piece = self.socket.recv(262_144)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
             raise TimeoutError(f"nothing more; before that: {self.frames[-12:]}") from None
         except (ConnectionResetError, BrokenPipeError):
             self.was_reset, piece = True, b""

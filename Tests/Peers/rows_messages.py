@@ -199,7 +199,7 @@ def flood_windows(peer, streams=1):
 def is_over_window(peer):
     """Whether FLOW_CONTROL_ERROR has been said; looks without waiting."""
     try:
-        while peer.read(0.001) is not None:
+        while peer.read(0) is not None:
             pass
     except TimeoutError:
         pass
