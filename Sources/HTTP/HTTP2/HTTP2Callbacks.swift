@@ -71,11 +71,12 @@ private func beginHeaders(_ core: HTTP2Core, _ frame: UnsafePointer<nghttp2_fram
         nghttp2_session_set_stream_user_data(core.session, id, stream)
         core.pointee.history.note(id, .open)
         core.beginHead(.request, stream)
-        guard core.pointee.mark.isSelfDependent else { return 0 }
-        core.pointee.mark.isSelfDependent = false
+        let isOneTooMany = core.pointee.streams.openCount > Int(core.pointee.limits.maxConcurrentStreams)
+        guard isOneTooMany || core.pointee.mark.isSelfDependent else { return 0 }
         core.pointee.provokedCount += 1
         nghttp2_submit_rst_stream(
-            core.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, HTTP2Code.protocolError)
+            core.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id,
+            isOneTooMany ? HTTP2Code.refusedStream : HTTP2Code.protocolError)
         return Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
     }
     guard let stream = core.stream(id) else {
@@ -98,6 +99,8 @@ private func frameReceived(_ core: HTTP2Core, _ frame: UnsafePointer<nghttp2_fra
         } else if !core.pointee.mark.frameHasContent {
             core.pointee.mark.kind = .emptyData
         }
+    case NGHTTP2_SETTINGS.rawValue:
+        if core.settingsOverflowed() { core.pointee.mark.kind = .windowOverflow }
     case NGHTTP2_GOAWAY.rawValue: core.pointee.peerIsLeaving = true
     default: break
     }

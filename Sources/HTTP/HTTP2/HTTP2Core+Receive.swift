@@ -16,6 +16,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
     func receive(_ bytes: ByteView, now: UInt64) -> (consumed: Int, event: HTTP2Event) {
         pointee.mark.kind = .none
         pointee.mark.contentStream = nil
+        releaseLargeHead()
         var place = 0
         while !pointee.isFailed {
             if pointee.input.prefaceLeft > 0 {
@@ -50,7 +51,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         if pointee.input.heldCount == 0, bytes.count - place >= 9 {
             // The usual case: the frame's start lies in `bytes` and is fed with its payload at once.
             let frame = HTTP2FrameStart(bytes.baseAddress! + place)
-            if bytes.count - place >= frame.judgedCount {
+            if bytes.count - place >= frame.judgedCount, !isSelfDependent(frame) {
                 let count = Swift.min(9 + frame.length, bytes.count - place)
                 begin(frame, now)
                 pointee.input.payloadLeft = 9 + frame.length - count
@@ -74,11 +75,17 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             }
             let frame = HTTP2FrameStart(start)
             begin(frame, now)
+            // nghttp2 would end the connection; on stream 0 it lets it pass, and the callback resets the stream.
+            if isSelfDependent(frame) { for index in needed - 4..<needed { start[index] = 0 } }
             pointee.input.heldCount = 0
             pointee.input.payloadLeft = 9 + frame.length - needed
             if !pointee.input.isSkipping, !pointee.isFailed { feed(start, needed, now) }
             return true
         }
+    }
+
+    private func isSelfDependent(_ frame: HTTP2FrameStart) -> Bool {
+        frame.type == .headers && frame.stream != 0 && frame.dependency == frame.stream
     }
 
     private func begin(_ frame: HTTP2FrameStart, _ now: UInt64) {
@@ -111,13 +118,22 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             return pointee.usages.resets.take(pointee.limits.budgets.resets, now: now)
                 ? .feed : .fail(.resets)
         case .windowUpdate:
+            if frame.length == 4, frame.increment == 0, let stream = stream(frame.stream) {
+                return reset(stream, HTTP2Code.protocolError, now) ? .skip : .fail(.provokedResets)
+            }
             if frame.length == 4, frame.increment < 64, frame.increment > 0,
                 !pointee.usages.smallWindows.take(pointee.limits.budgets.smallWindows, now: now)
             {
                 return .fail(.smallWindows)
             }
             return .feed
-        case .continuation, .pushPromise: return .feed
+        case .settings:
+            pointee.windowsBefore = widestWindows()
+            return pointee.usages.controlFrames.take(pointee.limits.budgets.controlFrames, now: now)
+                ? .feed : .fail(.controlFrames)
+        case .continuation: return .feed
+        // No client may, and a server may not after ENABLE_PUSH 0, which goes before any request.
+        case .pushPromise: return .fail(.protocolError)
         default:
             return pointee.usages.controlFrames.take(pointee.limits.budgets.controlFrames, now: now)
                 ? .feed : .fail(.controlFrames)
@@ -131,7 +147,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             return .fail(.emptyFrames)
         }
         guard pointee.role == .server, frame.isOfClient else { return .feed }
-        pointee.mark.isSelfDependent = frame.dependency == frame.stream
+        pointee.mark.isSelfDependent = isSelfDependent(frame)
         if pointee.history.isNew(frame.stream) {
             // Until nghttp2 takes it: one it refuses counts as reset by us.
             pointee.history.note(frame.stream, .ignored)
@@ -190,6 +206,25 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         return reset(stream, failure.code, now) ? .skip : .fail(.provokedResets)
     }
 
+    /// The peer's initial window and the widest of its streams' windows.
+    private func widestWindows() -> (initial: Int64, widest: Int64) {
+        let initial = nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE)
+        var widest: Int64 = 0
+        pointee.streams.forEachOpen { stream in
+            let window = nghttp2_session_get_stream_remote_window_size(session, stream.pointee.id)
+            widest = Swift.max(widest, Int64(window))
+        }
+        return (Int64(initial), widest)
+    }
+
+    /// Tells whether the SETTINGS that nghttp2 just took widened a window past 2^31 - 1: for nghttp2 that ends the stream,
+    /// for RFC 9113 §6.9.2 the connection.
+    func settingsOverflowed() -> Bool {
+        let before = pointee.windowsBefore
+        let initial = nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE)
+        return before.widest > 0 && before.widest + Int64(initial) - before.initial > Int64(Int32.max)
+    }
+
     /// Resets a stream for a mistake of the peer; false when it made too many.
     private func reset(_ stream: HTTP2StreamPointer, _ code: UInt32, _ now: UInt64) -> Bool {
         nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.pointee.id, code)
@@ -203,6 +238,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             if taken < 0 { return failReceiving(taken) }
             place += taken
             if pointee.mark.kind == .headBomb { return fail(.headTooLarge) }
+            if pointee.mark.kind == .windowOverflow { return fail(.flowControlError) }
         }
         if pointee.provokedCount > 0 {
             let provoked = pointee.provokedCount

@@ -30,7 +30,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             result = nghttp2_submit_response(
                 session, id, pointee.outgoing.fields, pointee.outgoing.count, nil)
         }
-        if number >= 200, result == 0 || result >= 0 { stream.pointee.hasAnswer = true }
+        if number >= 200, result == 0 { stream.pointee.hasAnswer = true }
         return result >= 0
     }
 
@@ -112,6 +112,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
     func send(into output: UnsafeMutablePointer<Buffer>, now: UInt64) -> Bool {
         pointee.output = output
         defer { pointee.output = nil }
+        releaseLargeHead()
         pointee.isFull = false
         while true {
             if pointee.unsent.count > 0 {
@@ -124,12 +125,23 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             let count = nghttp2_session_mem_send(session, &bytes)
             if count < 0 {
                 fail(.internalError)
+                pointee.isBroken = true
                 return false
             }
             if pointee.smallFrameCount > 0 { countSmallFrames(now) }
             if count == 0 { return pointee.isFull }
             pointee.unsent = ByteView(start: bytes, count: count)
+            if !pointee.isGreeted { correctGreeting() }
         }
+    }
+
+    /// Puts the announced number of streams into the first SETTINGS, in nghttp2's own block.
+    private func correctGreeting() {
+        pointee.isGreeted = true
+        guard pointee.role == .server, pointee.unsent.count >= 15, let start = pointee.unsent.baseAddress
+        else { return }
+        let value = UnsafeMutableRawPointer(mutating: start + 11)
+        value.storeBytes(of: pointee.limits.maxConcurrentStreams.bigEndian, as: UInt32.self)
     }
 
     private func countSmallFrames(_ now: UInt64) {

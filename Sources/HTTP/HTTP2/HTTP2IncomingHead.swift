@@ -18,12 +18,14 @@ struct HTTP2IncomingHead {
     var isTooLarge = false
     var hasLine = false
     var hasLength = false
-    var hasHost = false
+    /// A response's, not an interim one's.
+    var isFinal = false
     var method = ByteRange.empty
     var path = ByteRange.empty
     var authority = ByteRange.empty
 
     static let firstByteCount = 1_000
+    static let keptByteCount = 2_000
 }
 
 extension UnsafeMutablePointer where Pointee == HTTP2State {
@@ -93,6 +95,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             pointee.incoming.isMalformed = true
             return
         }
+        pointee.incoming.isFinal = status >= 200
         pointee.head.appendStatusLine(Int(status))
     }
 
@@ -131,7 +134,8 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
                 return
             case 6 where name.equals("cookie"):
                 // RFC 9113 §8.2.3: crumbs become one line before anything but HTTP/2 sees them.
-                pointee.cookies.enlarge(to: pointee.cookies.end + value.count + 2)
+                let needed = pointee.cookies.end + value.count + 2
+                if needed > pointee.cookies.capacity { pointee.cookies.enlarge(to: needed * 2) }
                 if !pointee.cookies.isEmpty { pointee.cookies.append("; ") }
                 pointee.cookies.append(value)
                 if pointee.cookies.count > pointee.limits.headByteCount { pointee.incoming.isTooLarge = true }
@@ -157,6 +161,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             pointee.mark.kind = .end
             return
         }
+        if pointee.incoming.isFinal { stream.pointee.hasFinalHead = true }
         finishHead(kind, isEnd)
         if pointee.incoming.isMalformed {
             pointee.mark.kind = .malformed
@@ -186,9 +191,11 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         pointee.head.appendHeadEnd()
     }
 
-    /// Gives the blocks of the last head back, once nobody reads it any more.
-    func releaseHead() {
-        guard pointee.incoming.kind == .none, pointee.head.hasBlock else { return }
+    /// Gives large blocks back, once nobody reads the head any more: an idle connection keeps a small one.
+    func releaseLargeHead() {
+        guard pointee.incoming.kind == .none,
+            pointee.head.capacity + pointee.cookies.capacity > HTTP2IncomingHead.keptByteCount
+        else { return }
         pointee.head.free()
         pointee.cookies.free()
     }

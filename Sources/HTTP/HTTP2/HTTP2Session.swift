@@ -8,7 +8,7 @@ import CNghttp2
 /// - Shape: `receive` until all bytes are consumed, `popClosed` until nil, `send` while it has something and room. Nothing is
 ///   done between calls; nothing calls back but `HTTP2Source`, from inside `send`.
 /// - Limits: `HTTP2Limits`; whatever a peer can make a session keep is bounded by them.
-/// - Errors: `.failed` and `failure`; a stream's own errors are answered with RST_STREAM here and told by `popClosed`.
+/// - Errors: `.failed` and `failure`, which for some mistakes are known only when `send` wrote the GOAWAY, so ask `isOver` after; a stream's own errors are answered with RST_STREAM here and told by `popClosed`.
 /// - Source: RFC 9113, RFC 7541, RFC 9218 (nghttp2); what nghttp2 leaves to its user is in `HTTP2Core+Receive.swift`.
 public struct HTTP2Session: ~Copyable {
     private var core: HTTP2Core?
@@ -111,6 +111,7 @@ public struct HTTP2Session: ~Copyable {
     /// Tells whether the connection is to be closed: nothing will be read or written any more.
     public var isOver: Bool {
         guard let core else { return true }
+        if core.pointee.isBroken { return true }
         return core.pointee.unsent.count == 0 && nghttp2_session_want_write(core.session) == 0
             && (core.pointee.isFailed || nghttp2_session_want_read(core.session) == 0)
     }

@@ -15,6 +15,7 @@ struct HTTP2State: ~Copyable {
     var input = HTTP2Input()
     var mark = HTTP2Mark()
     var usages = HTTP2Usages()
+    var windowsBefore: (initial: Int64, widest: Int64) = (65_535, 0)
     var history = HTTP2StreamHistory()
     var streams = HTTP2Streams()
     /// Streams that nghttp2 found at fault in this call.
@@ -38,6 +39,12 @@ struct HTTP2State: ~Copyable {
     var isFailed = false
     var peerIsLeaving = false
     var drainStep: UInt8 = 0
+    /// nghttp2 broke down while it wrote: nothing more can be sent.
+    var isBroken = false
+    var isGreeted = false
+
+    /// How many streams too many may wait for their RST_STREAM.
+    static var surplus: UInt32 { 256 }
 
     init(role: HTTP2Role, limits: HTTP2Limits, source: HTTP2Source) {
         self.role = role
@@ -71,7 +78,7 @@ struct HTTP2Input {
 /// What the callbacks saw during one call of nghttp2.
 struct HTTP2Mark {
     enum Kind: UInt8 {
-        case none, head, tooLarge, malformed, headBomb, end, emptyData
+        case none, head, tooLarge, malformed, headBomb, windowOverflow, end, emptyData
     }
 
     var kind = Kind.none
@@ -127,7 +134,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         nghttp2_option_set_max_continuations(option, pointee.limits.continuationCount + 8)
         let resets = pointee.limits.budgets.resets
         nghttp2_option_set_stream_reset_rate_limit(
-            option, UInt64(resets.burst) + 8, 1_000_000_000 / max(resets.interval, 1) + 8)
+            option, UInt64(resets.burst) * 4 + 1_000, 4_000_000_000 / max(resets.interval, 1) + 100)
         var session: OpaquePointer?
         switch pointee.role {
         case .server:
@@ -150,7 +157,11 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         }
         switch pointee.role {
         case .server:
-            set(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.maxConcurrentStreams)
+            // The first entry: what goes out is `maxConcurrentStreams`. nghttp2 ends the connection for a stream too many;
+            // RFC 9113 §5.1.2 asks for the stream's end, which the callback sees to below nghttp2's own bound.
+            set(
+                NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+                min(limits.maxConcurrentStreams, 1 << 20) + HTTP2State.surplus)
             set(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1)
         case .client: set(NGHTTP2_SETTINGS_ENABLE_PUSH, 0)
         }

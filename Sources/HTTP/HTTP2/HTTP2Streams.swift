@@ -5,6 +5,7 @@ struct HTTP2Stream {
     /// What the owner attached; 0 is nothing.
     var user: UInt64 = 0
     var id: Int32
+    var isOpen = false
     /// Content given to the owner and not consumed yet.
     var unconsumed: Int32 = 0
     var code: UInt32 = 0
@@ -49,7 +50,7 @@ struct HTTP2Streams: ~Copyable {
         }
         let place = free!
         free = place.pointee.next
-        place.pointee = HTTP2Stream(next: nil, user: user, id: id)
+        place.pointee = HTTP2Stream(next: nil, user: user, id: id, isOpen: true)
         openCount += 1
         return place
     }
@@ -57,6 +58,7 @@ struct HTTP2Streams: ~Copyable {
     /// Ends a stream; it is told by `popClosed` when somebody was attached.
     mutating func close(_ place: HTTP2StreamPointer, code: UInt32) {
         openCount -= 1
+        place.pointee.isOpen = false
         guard place.pointee.user != 0 else { return release(place) }
         place.pointee.code = code
         place.pointee.next = nil
@@ -67,7 +69,14 @@ struct HTTP2Streams: ~Copyable {
     /// Takes the place of a stream that nghttp2 never got.
     mutating func forget(_ place: HTTP2StreamPointer) {
         openCount -= 1
+        place.pointee.isOpen = false
         release(place)
+    }
+
+    func forEachOpen(_ body: (HTTP2StreamPointer) -> Void) {
+        for block in blocks {
+            for index in 0..<Self.blockCount where block[index].isOpen { body(block + index) }
+        }
     }
 
     mutating func popClosed() -> HTTP2StreamPointer? {
