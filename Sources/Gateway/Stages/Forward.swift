@@ -70,7 +70,7 @@ extension Worker {
                 return makeStream(carrier, exchange).map { .on($0) } ?? .none
             }
             // One connection is made at a time: most often its streams are enough for all who wait.
-            guard endpoint.pioneer.isNone,
+            guard endpoint.pioneer.isNone, !isNew(endpoint),
                 endpoint.busyCount + endpoint.idleCarrierCount < pool.maxConnectionCount
             else { return .none }
             guard let made = connect(endpoint, pool, exchange) else { return .failed }

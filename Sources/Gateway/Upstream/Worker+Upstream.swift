@@ -234,7 +234,8 @@ extension Worker {
         guard pool.multiplexes(endpoint) else { return max(0, pool.maxConnectionCount - endpoint.busyCount) }
         if findCarrier(endpoint) != nil { return 1 }
         let connectionCount = endpoint.busyCount + endpoint.idleCarrierCount
-        return endpoint.pioneer.isNone && connectionCount < pool.maxConnectionCount ? 1 : 0
+        return endpoint.pioneer.isNone && !isNew(endpoint) && connectionCount < pool.maxConnectionCount
+            ? 1 : 0
     }
 
     /// An upstream's time is up.

@@ -65,11 +65,22 @@ extension Worker {
     }
 
     /// A connection that takes a further stream; nil when there is none now.
+    ///
+    /// The first one says nothing of how many the endpoint takes: that is known with its SETTINGS, which come first.
     func findCarrier(_ endpoint: Endpoint) -> UpstreamPointer? {
         for handle in endpoint.carriers {
-            if let carrier = upstreams.find(handle), carrier.pointee.session.mayRequest { return carrier }
+            if let carrier = upstreams.find(handle), carrier.pointee.session.mayRequest,
+                carrier.pointee.streamCount == 0 || carrier.pointee.receivedAt != 0
+            {
+                return carrier
+            }
         }
         return nil
+    }
+
+    /// Whether a connection of the endpoint was just made, and waits for its SETTINGS.
+    func isNew(_ endpoint: Endpoint) -> Bool {
+        endpoint.carriers.contains { upstreams.find($0)?.pointee.receivedAt == 0 }
     }
 
     // MARK: - Receiving
@@ -91,6 +102,7 @@ extension Worker {
 
     /// Gives the session what was received, and its streams what it makes of that.
     func feedSession(_ connection: UpstreamPointer) {
+        let isFirst = connection.pointee.receivedAt == 0
         connection.pointee.receivedAt = now
         var isOver = false
         while !isOver {
@@ -110,6 +122,7 @@ extension Worker {
         connection.pointee.input.removeAll()
         takeClosedStreams(connection)
         if connection.pointee.session.peerIsLeaving { leave(connection) }
+        if isFirst { serveQueue(connection.pointee.pool.takeUnretainedValue()) }
         touch(connection)
     }
 
