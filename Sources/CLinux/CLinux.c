@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -171,18 +172,30 @@ int32_t CLinux_epollRemove(int32_t set, int32_t descriptor) {
 
 enum { roundCapacity = 256 };
 
-static int32_t wait(int32_t set, struct epoll_event *events, int32_t capacity) {
-    ANSWER(CLinux_callEpollWait, epoll_wait(set, events, capacity, 0));
+static int32_t wait(int32_t set, struct epoll_event *events, int32_t capacity, int32_t milliseconds) {
+    ANSWER(CLinux_callEpollWait, epoll_wait(set, events, capacity, milliseconds));
 }
 
-int32_t CLinux_epollCollect(int32_t set, CLinux_event *events, int32_t capacity) {
+int32_t CLinux_epollCollect(int32_t set, CLinux_event *events, int32_t capacity, int32_t milliseconds) {
     struct epoll_event ready[roundCapacity];
-    int32_t count = wait(set, ready, capacity < roundCapacity ? capacity : roundCapacity);
+    int32_t count = wait(set, ready, capacity < roundCapacity ? capacity : roundCapacity, milliseconds);
     for (int32_t index = 0; index < count; index++) {
         events[index].tag = ready[index].data.u64;
         events[index].events = ready[index].events;
     }
     return count;
+}
+
+int32_t CLinux_eventCreate(void) { ANSWER(CLinux_callOther, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+int32_t CLinux_eventSignal(int32_t descriptor) {
+    uint64_t one = 1;
+    ANSWER(CLinux_callOther, (int32_t)write(descriptor, &one, sizeof one));
+}
+
+int32_t CLinux_eventTake(int32_t descriptor) {
+    uint64_t count;
+    ANSWER(CLinux_callOther, (int32_t)read(descriptor, &count, sizeof count));
 }
 
 // Sockets.

@@ -88,15 +88,17 @@ public struct Poller: ~Copyable {
     /// that is closed here. Gatehouse starts no processes; tests that do remove before they close.
     public func remove(_ fd: Int32) -> Int32 { CLinux_epollRemove(descriptor, fd) }
 
-    /// Takes what is ready now, without waiting; answers how many were written to `places`.
+    /// Takes what is ready, and answers how much of it was written to `places`; waits for it at most `milliseconds`.
     ///
     /// - Limits: `roundCapacity` a call. A full answer means that more may be ready: collect again, a bounded
     ///   number of rounds, then return from the handler; the source fires again by itself.
-    public func collect(into places: UnsafeMutableBufferPointer<Readiness>) -> Int {
+    public func collect(
+        into places: UnsafeMutableBufferPointer<Readiness>, waiting milliseconds: Int32 = 0
+    ) -> Int {
         let capacity = min(places.count, Self.roundCapacity)
         guard capacity > 0 else { return 0 }
-        let count = Int(CLinux_epollCollect(descriptor, round, Int32(capacity)))
-        // Only a planned failure gets here: with zero timeout the kernel has nothing to refuse.
+        let count = Int(CLinux_epollCollect(descriptor, round, Int32(capacity), milliseconds))
+        // Only a planned failure gets here: the kernel has nothing to refuse.
         guard count > 0 else { return 0 }
         for index in 0..<count {
             places[index] = Readiness(tag: round[index].tag, events: round[index].events)

@@ -36,7 +36,12 @@ int32_t CLinux_epollCreate(void);
 int32_t CLinux_epollAdd(int32_t set, int32_t descriptor, uint32_t events, uint64_t tag);
 int32_t CLinux_epollChange(int32_t set, int32_t descriptor, uint32_t events, uint64_t tag);
 int32_t CLinux_epollRemove(int32_t set, int32_t descriptor);
-int32_t CLinux_epollCollect(int32_t set, CLinux_event *events, int32_t capacity);
+int32_t CLinux_epollCollect(int32_t set, CLinux_event *events, int32_t capacity, int32_t milliseconds);
+
+// A counter in the kernel that makes a set readable (eventfd): raised from any thread, taken by the set's owner.
+int32_t CLinux_eventCreate(void);
+int32_t CLinux_eventSignal(int32_t descriptor);
+int32_t CLinux_eventTake(int32_t descriptor);
 
 int32_t CLinux_socket(uint16_t family);
 int32_t CLinux_bind(int32_t descriptor, const CLinux_address *address);

@@ -98,7 +98,7 @@ extension Worker {
 
 /// What an epoll event belongs to: two bits above the slab's 30 index bits.
 enum Tag {
-    enum Kind: UInt32 { case downstream = 0, upstream = 1, listener = 2 }
+    enum Kind: UInt32 { case downstream = 0, upstream = 1, listener = 2, waker = 3 }
 
     private static let shift: UInt32 = 30
 
@@ -108,6 +108,7 @@ enum Tag {
 
     static func downstream(_ handle: Handle) -> UInt64 { make(.downstream, handle) }
     static func upstream(_ handle: Handle) -> UInt64 { make(.upstream, handle) }
+    static var waker: UInt64 { make(.waker, Handle(index: 0, generation: 1)) }
     static func listener(_ index: Int) -> UInt64 {
         make(.listener, Handle(index: UInt32(index), generation: 1))
     }

@@ -27,8 +27,10 @@ enum HTTP2Callbacks {
             frameReceived(core, frame)
             return 0
         }
-        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, _, _, user in
-            core(user)?.pointee.provokedCount += 1
+        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, frame, _, user in
+            guard let frame, let core = core(user) else { return failed }
+            core.pointee.provokedCount += 1
+            core.stream(frame.pointee.hd.stream_id)?.pointee.isResetCounted = true
             return 0
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, id, bytes, count, user in
@@ -74,6 +76,7 @@ private func beginHeaders(_ core: HTTP2Core, _ frame: UnsafePointer<nghttp2_fram
         let isOneTooMany = core.pointee.streams.openCount > Int(core.pointee.limits.maxConcurrentStreams)
         guard isOneTooMany || core.pointee.mark.isSelfDependent else { return 0 }
         core.pointee.provokedCount += 1
+        stream.pointee.isResetCounted = true
         nghttp2_submit_rst_stream(
             core.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id,
             isOneTooMany ? HTTP2Code.refusedStream : HTTP2Code.protocolError)
@@ -133,10 +136,15 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             guard header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return }
             stream.pointee.isLocallyEnded = true
             if stream.pointee.resetsAtEnd {
+                stream.pointee.isResetCounted = true
                 nghttp2_submit_rst_stream(
                     session, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id, HTTP2Code.noError)
             }
         case NGHTTP2_RST_STREAM.rawValue:
+            // Some mistakes, content past its length among them, nghttp2 answers without a word to us.
+            if let stream = stream(header.stream_id), !stream.pointee.isResetCounted {
+                pointee.provokedCount += 1
+            }
             if pointee.role == .server, header.stream_id & 1 == 1, !pointee.history.isNew(header.stream_id) {
                 pointee.history.note(header.stream_id, .ignored)
             }

@@ -227,6 +227,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
 
     /// Resets a stream for a mistake of the peer; false when it made too many.
     private func reset(_ stream: HTTP2StreamPointer, _ code: UInt32, _ now: UInt64) -> Bool {
+        stream.pointee.isResetCounted = true
         nghttp2_submit_rst_stream(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.pointee.id, code)
         return pointee.usages.provokedResets.take(pointee.limits.budgets.provokedResets, now: now)
     }
@@ -240,16 +241,18 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             if pointee.mark.kind == .headBomb { return fail(.headTooLarge) }
             if pointee.mark.kind == .windowOverflow { return fail(.flowControlError) }
         }
-        if pointee.provokedCount > 0 {
-            let provoked = pointee.provokedCount
-            pointee.provokedCount = 0
-            guard
-                pointee.usages.provokedResets.take(
-                    pointee.limits.budgets.provokedResets, now: now, count: provoked)
-            else { return fail(.provokedResets) }
-        }
+        if pointee.provokedCount > 0 { countProvokedResets(now) }
         if nghttp2_session_get_outbound_queue_size(session) > pointee.limits.waitingFrameCount {
             fail(.unreadFrames)
+        }
+    }
+
+    func countProvokedResets(_ now: UInt64) {
+        let count = pointee.provokedCount
+        pointee.provokedCount = 0
+        if !pointee.usages.provokedResets.take(pointee.limits.budgets.provokedResets, now: now, count: count)
+        {
+            fail(.provokedResets)
         }
     }
 

@@ -94,19 +94,23 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         let bound = Swift.min(limit, room)
         let answer = pointee.source.available(pointee.source.owner, stream.pointee.user, bound)
         guard answer >= 0 else {
-            return answer == HTTP2Source.later
-                ? Int(NGHTTP2_ERR_DEFERRED.rawValue) : Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+            return answer == HTTP2Source.later ? Int(NGHTTP2_ERR_DEFERRED.rawValue) : breakOff(stream)
         }
         let isLast = answer & HTTP2Source.lastBit != 0
         let count = answer & ~HTTP2Source.lastBit
         guard count <= bound, count > 0 || isLast else {
-            return count == 0
-                ? Int(NGHTTP2_ERR_DEFERRED.rawValue) : Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+            return count == 0 ? Int(NGHTTP2_ERR_DEFERRED.rawValue) : breakOff(stream)
         }
         if limit < 64, !isLast { pointee.smallFrameCount += 1 }
         flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
         if isLast { flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
         return count
+    }
+
+    /// Has nghttp2 reset the stream with INTERNAL_ERROR, which is not the peer's doing.
+    private func breakOff(_ stream: HTTP2StreamPointer) -> Int {
+        stream.pointee.isResetCounted = true
+        return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
     }
 
     func send(into output: UnsafeMutablePointer<Buffer>, now: UInt64) -> Bool {
@@ -129,6 +133,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
                 return false
             }
             if pointee.smallFrameCount > 0 { countSmallFrames(now) }
+            if pointee.provokedCount > 0 { countProvokedResets(now) }
             if count == 0 { return pointee.isFull }
             pointee.unsent = ByteView(start: bytes, count: count)
             if !pointee.isGreeted { correctGreeting() }
@@ -171,6 +176,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         }
         // A request that waits to be sent is not open yet: nghttp2 takes it back.
         guard stream != nil || pointee.role == .client else { return }
+        stream?.pointee.isResetCounted = true
         nghttp2_submit_rst_stream(session, Self.none, id, code)
     }
 

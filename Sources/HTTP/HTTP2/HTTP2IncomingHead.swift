@@ -144,10 +144,19 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             default: break
             }
         }
-        pointee.head.append(name)
-        pointee.head.append(": ")
-        pointee.head.append(value)
-        pointee.head.appendLineEnd()
+        // Room was made for the whole line: one check instead of five.
+        guard pointee.head.room >= name.count + value.count + 4,
+            let start = pointee.head.writable.baseAddress,
+            let nameStart = name.baseAddress
+        else { return }
+        start.update(from: nameStart, count: name.count)
+        start[name.count] = 0x3A
+        start[name.count + 1] = 0x20
+        let place = start + name.count + 2
+        if let valueStart = value.baseAddress { place.update(from: valueStart, count: value.count) }
+        place[value.count] = 0x0D
+        place[value.count + 1] = 0x0A
+        pointee.head.grow(by: name.count + value.count + 4)
     }
 
     /// Ends the head and marks what it came to.

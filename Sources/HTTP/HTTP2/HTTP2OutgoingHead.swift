@@ -1,6 +1,10 @@
 import Bytes
 import CNghttp2
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// A head in HTTP/1.1 form on its way to HPACK: the fields of one at a time, in memory that is reused.
 struct HTTP2OutgoingHead: ~Copyable {
     var fields: UnsafeMutablePointer<nghttp2_nv>?
@@ -50,12 +54,16 @@ struct HTTP2OutgoingHead: ~Copyable {
         var place = start
         while true {
             let line = place
-            while place < head.count, base[place] != 0x0D { place += 1 }
+            // The C library looks at many bytes at once.
+            guard line < head.count, let end = memchr(base + line, 0x0D, head.count - line) else {
+                return false
+            }
+            place = UnsafeRawPointer(end) - UnsafeRawPointer(base)
             guard place + 1 < head.count, base[place + 1] == 0x0A else { return false }
             if place == line { return true }
-            var colon = line
-            while colon < place, base[colon] != UInt8(ascii: ":") { colon += 1 }
-            guard colon > line, colon < place else { return false }
+            guard let mark = memchr(base + line, 0x3A, place - line) else { return false }
+            let colon = UnsafeRawPointer(mark) - UnsafeRawPointer(base)
+            guard colon > line else { return false }
             var first = colon + 1
             while first < place, base[first] == 0x20 || base[first] == 0x09 { first += 1 }
             appendLine(

@@ -8,7 +8,8 @@ import CNghttp2
 /// - Shape: `receive` until all bytes are consumed, `popClosed` until nil, `send` while it has something and room. Nothing is
 ///   done between calls; nothing calls back but `HTTP2Source`, from inside `send`.
 /// - Limits: `HTTP2Limits`; whatever a peer can make a session keep is bounded by them.
-/// - Errors: `.failed` and `failure`, which for some mistakes are known only when `send` wrote the GOAWAY, so ask `isOver` after; a stream's own errors are answered with RST_STREAM here and told by `popClosed`.
+/// - Errors: `.failed` and `failure`; what nghttp2 itself refuses is known once `send` has written its GOAWAY, so ask `isOver`
+///   and `reason` after. A stream's own errors are answered with RST_STREAM here and told by `popClosed`.
 /// - Source: RFC 9113, RFC 7541, RFC 9218 (nghttp2); what nghttp2 leaves to its user is in `HTTP2Core+Receive.swift`.
 public struct HTTP2Session: ~Copyable {
     private var core: HTTP2Core?
@@ -17,8 +18,12 @@ public struct HTTP2Session: ~Copyable {
     public init() { core = nil }
 
     /// Opens a connection's end, SETTINGS and the connection's window queued; nil when memory is short.
-    public init?(role: HTTP2Role, limits: HTTP2Limits, source: HTTP2Source) {
-        guard let core = HTTP2Core.make(role: role, limits: limits, source: source) else { return nil }
+    ///
+    /// - Shape: `memory` is the loop's own, shared by its sessions; without one each block comes from the C library.
+    public init?(role: HTTP2Role, limits: HTTP2Limits, source: HTTP2Source, memory: HTTP2Memory? = nil) {
+        guard let core = HTTP2Core.make(role: role, limits: limits, source: source, memory: memory) else {
+            return nil
+        }
         self.core = core
     }
 
@@ -57,6 +62,9 @@ public struct HTTP2Session: ~Copyable {
         stream.pointee.user = user
         return true
     }
+
+    /// The user of an open stream; 0 when it has none.
+    public func user(stream: Int32) -> UInt64 { core?.stream(stream)?.pointee.user ?? 0 }
 
     /// Answers a stream with a head in HTTP/1.1 form: a final one, or interim ones (1xx) before it.
     ///

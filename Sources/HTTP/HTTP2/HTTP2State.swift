@@ -10,6 +10,7 @@ struct HTTP2State: ~Copyable {
     let role: HTTP2Role
     let limits: HTTP2Limits
     let source: HTTP2Source
+    let memory: HTTP2Memory?
 
     // Receiving.
     var input = HTTP2Input()
@@ -46,10 +47,11 @@ struct HTTP2State: ~Copyable {
     /// How many streams too many may wait for their RST_STREAM.
     static var surplus: UInt32 { 256 }
 
-    init(role: HTTP2Role, limits: HTTP2Limits, source: HTTP2Source) {
+    init(role: HTTP2Role, limits: HTTP2Limits, source: HTTP2Source, memory: HTTP2Memory?) {
         self.role = role
         self.limits = limits
         self.source = source
+        self.memory = memory
         input.prefaceLeft = role == .server ? HTTP2Input.preface.utf8CodeUnitCount : 0
     }
 
@@ -97,9 +99,11 @@ typealias HTTP2Core = UnsafeMutablePointer<HTTP2State>
 
 extension UnsafeMutablePointer where Pointee == HTTP2State {
     /// Makes the state and its nghttp2 session, with SETTINGS and the connection's window queued; nil without memory.
-    static func make(role: HTTP2Role, limits: HTTP2Limits, source: HTTP2Source) -> HTTP2Core? {
+    static func make(
+        role: HTTP2Role, limits: HTTP2Limits, source: HTTP2Source, memory: HTTP2Memory?
+    ) -> HTTP2Core? {
         let core = HTTP2Core.allocate(capacity: 1)
-        core.initialize(to: HTTP2State(role: role, limits: limits, source: source))
+        core.initialize(to: HTTP2State(role: role, limits: limits, source: source, memory: memory))
         guard core.openSession(), core.greet() else {
             core.destroy()
             return nil
@@ -141,9 +145,17 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             // The preface is compared here, so that a wrong one gets its GOAWAY.
             nghttp2_option_set_no_recv_client_magic(option, 1)
             nghttp2_option_set_builtin_recv_extension_type(option, 0x10)
-            nghttp2_session_server_new2(&session, callbacks, self, option)
+            if var functions = pointee.memory?.functions {
+                nghttp2_session_server_new3(&session, callbacks, self, option, &functions)
+            } else {
+                nghttp2_session_server_new2(&session, callbacks, self, option)
+            }
         case .client:
-            nghttp2_session_client_new2(&session, callbacks, self, option)
+            if var functions = pointee.memory?.functions {
+                nghttp2_session_client_new3(&session, callbacks, self, option, &functions)
+            } else {
+                nghttp2_session_client_new2(&session, callbacks, self, option)
+            }
         }
         pointee.session = session
         return session != nil

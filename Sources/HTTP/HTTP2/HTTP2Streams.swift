@@ -17,6 +17,8 @@ struct HTTP2Stream {
     var isLocallyEnded = false
     /// To be reset with NO_ERROR once our END_STREAM went out.
     var resetsAtEnd = false
+    /// Its RST_STREAM was asked for by the owner, or counted among those that the peer provoked.
+    var isResetCounted = false
     /// A response head was taken.
     var hasAnswer = false
 }

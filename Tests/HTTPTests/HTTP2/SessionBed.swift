@@ -49,7 +49,7 @@ final class SessionBed {
     /// Called with each head, before anything else happens.
     var answer: (SessionBed, Int32) -> Void = { _, _ in }
 
-    init(_ role: HTTP2Role = .server, _ limits: HTTP2Limits = HTTP2Limits()) {
+    init(_ role: HTTP2Role = .server, _ limits: HTTP2Limits = HTTP2Limits(), _ memory: HTTP2Memory? = nil) {
         let source = HTTP2Source(owner: Unmanaged.passUnretained(self).toOpaque()) { owner, user, limit in
             Unmanaged<SessionBed>.fromOpaque(owner).takeUnretainedValue().available(user, limit)
         } take: { owner, user, place, count in
@@ -58,7 +58,9 @@ final class SessionBed {
             for index in 0..<count { place[index] = bed.contents[user]![index] }
             bed.contents[user]!.removeFirst(count)
         }
-        session = HTTP2Session(role: role, limits: limits, source: source)!
+        if let made = HTTP2Session(role: role, limits: limits, source: source, memory: memory) {
+            session = made
+        }
     }
 
     private func available(_ user: UInt64, _ limit: Int) -> Int {
