@@ -21,7 +21,7 @@ final class Worker: @unchecked Sendable {
 
     var listeners: [Listener] = []
     var downstreams: Slab<DownstreamConnection>
-    var upstreams: Slab<UpstreamConnection>
+    var upstreams: RecycledSlab<UpstreamConnection>
     var exchanges: RecycledSlab<Exchange>
     var downstreamTimers: TimerWheel
     var upstreamTimers: TimerWheel
@@ -40,8 +40,10 @@ final class Worker: @unchecked Sendable {
     var touchedStreams: [Handle] = []
     var closedDownstreams: [Handle] = []
     var closedUpstreams: [Handle] = []
-    /// Upstream connections with something left to open, for which there is room again.
+    /// Upstream connections and streams that are looked at again in this round.
     var touchedUpstreams: [Handle] = []
+    /// Slots of upstreams that are streams, not connections.
+    var streamSlotCount = 0
     var isInTurn = false
     let events: UnsafeMutableBufferPointer<Readiness>
 
@@ -92,7 +94,7 @@ final class Worker: @unchecked Sendable {
         maxClientConnectionCount = maxConnectionCount
         // Some slots are the admin listener's alone, so that a full house can still be looked at; streams have their own.
         downstreams = Slab(capacity: maxConnectionCount + 64 + Self.maxStreamCount)
-        upstreams = Slab(capacity: 65_536)
+        upstreams = RecycledSlab(capacity: 65_536)
         // Every connection and stream has at most one exchange; the rest is for fetches.
         exchanges = RecycledSlab(capacity: maxConnectionCount + 64 + Self.maxStreamCount + 4_096)
         downstreamTimers = TimerWheel(now: now)
@@ -205,7 +207,7 @@ final class Worker: @unchecked Sendable {
                 break
             }
             runReady()
-            if !touchedUpstreams.isEmpty { openTouched() }
+            if !touchedUpstreams.isEmpty { settleTouchedUpstreams() }
             while let handle = settling.popLast() {
                 if let connection = downstreams.find(handle) { settle(connection) }
             }
@@ -225,7 +227,10 @@ final class Worker: @unchecked Sendable {
         }
         if !closedDownstreams.isEmpty || !closedUpstreams.isEmpty { hasClosed = true }
         while let handle = closedDownstreams.popLast() { downstreams.remove(handle) }
-        while let handle = closedUpstreams.popLast() { upstreams.remove(handle) }
+        while let handle = closedUpstreams.popLast() {
+            upstreams.find(handle)?.pointee.reset()
+            upstreams.release(handle)
+        }
     }
 
     private func finishTurn() {
