@@ -233,7 +233,10 @@ class Gatehouse(Process):
 
         found = wait_until(serving, 60, lambda: f"gatehouse serves\n{self.errors()}")
         self.admin_port = int(found[1].rsplit(":", 1)[1])
-        self.port = int(found[2].strip('"').split()[0].rsplit(":", 1)[1])
+        # A second listener of a test has a loopback address of its own, by which it is told from the first.
+        addresses = [address.rsplit(":", 1) for address in found[2].strip('"').split()]
+        self.ports = {host: int(number) for host, number in addresses}
+        self.port = int(addresses[0][1])
         self.is_expected_clean = True
         self.base_descriptors = None
 

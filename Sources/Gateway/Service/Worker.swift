@@ -21,12 +21,13 @@ final class Worker: @unchecked Sendable {
 
     var listeners: [Listener] = []
     var downstreams: Slab<DownstreamConnection>
-    var upstreams: Slab<UpstreamConnection>
+    var upstreams: RecycledSlab<UpstreamConnection>
     var exchanges: RecycledSlab<Exchange>
     var downstreamTimers: TimerWheel
     var upstreamTimers: TimerWheel
     var exchangeTimers: TimerWheel
     var blocks: BlockPools
+    let http2Memory = HTTP2Memory()
 
     // Of this turn.
     var now: UInt64
@@ -39,8 +40,10 @@ final class Worker: @unchecked Sendable {
     var touchedStreams: [Handle] = []
     var closedDownstreams: [Handle] = []
     var closedUpstreams: [Handle] = []
-    /// Upstream connections with something left to open, for which there is room again.
+    /// Upstream connections and streams that are looked at again in this round.
     var touchedUpstreams: [Handle] = []
+    /// Slots of upstreams that are streams, not connections.
+    var streamSlotCount = 0
     var isInTurn = false
     let events: UnsafeMutableBufferPointer<Readiness>
 
@@ -91,7 +94,7 @@ final class Worker: @unchecked Sendable {
         maxClientConnectionCount = maxConnectionCount
         // Some slots are the admin listener's alone, so that a full house can still be looked at; streams have their own.
         downstreams = Slab(capacity: maxConnectionCount + 64 + Self.maxStreamCount)
-        upstreams = Slab(capacity: 65_536)
+        upstreams = RecycledSlab(capacity: 65_536)
         // Every connection and stream has at most one exchange; the rest is for fetches.
         exchanges = RecycledSlab(capacity: maxConnectionCount + 64 + Self.maxStreamCount + 4_096)
         downstreamTimers = TimerWheel(now: now)
@@ -151,7 +154,7 @@ final class Worker: @unchecked Sendable {
     ///
     /// While one round is worked on, the next one's requests arrive, or arrive a moment later; going back to Dispatch
     /// between them would cost a wake-up of its manager and of a thread each time (25 µs of CPU, as much as three cached
-    /// hits). So the last millisecond's work earns a wait of one millisecond here, which mail ends.
+    /// hits). So a loop that had work waits for more here, a while that mail ends.
     private func takeEvents() {
         let began = now
         for round in 0..<1_024 {
@@ -159,8 +162,10 @@ final class Worker: @unchecked Sendable {
             if count > 0 {
                 if round > 0 { beginRound() }
             } else {
-                guard round > 0, ready.isEmpty, again.isEmpty, settling.isEmpty, waker.mayWait() else { return }
-                count = poller.collect(into: events, waiting: 1)
+                guard round > 0, ready.isEmpty, again.isEmpty, settling.isEmpty, waker.mayWait() else {
+                    return
+                }
+                count = poller.collect(into: events, waiting: Self.waitMilliseconds)
                 waker.hasWaited()
                 now = MonotonicClock.now()
                 guard count > 0 else { return }
@@ -182,6 +187,9 @@ final class Worker: @unchecked Sendable {
         }
     }
 
+    /// Longer than the pauses of a loop that is worth keeping awake; short beside the tick, which it holds up.
+    private static let waitMilliseconds: Int32 = 10
+
     /// Reads the clock between rounds; one that took more than 5 ms held up every other connection of the loop.
     private func beginRound() {
         let later = MonotonicClock.now()
@@ -193,11 +201,13 @@ final class Worker: @unchecked Sendable {
     private func finishRound() {
         // Each pass can wake others; what is left after the bound goes on in the next turn.
         for _ in 0..<64 {
-            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty, touchedUpstreams.isEmpty {
+            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty,
+                touchedUpstreams.isEmpty
+            {
                 break
             }
             runReady()
-            if !touchedUpstreams.isEmpty { openTouched() }
+            if !touchedUpstreams.isEmpty { settleTouchedUpstreams() }
             while let handle = settling.popLast() {
                 if let connection = downstreams.find(handle) { settle(connection) }
             }
@@ -217,7 +227,10 @@ final class Worker: @unchecked Sendable {
         }
         if !closedDownstreams.isEmpty || !closedUpstreams.isEmpty { hasClosed = true }
         while let handle = closedDownstreams.popLast() { downstreams.remove(handle) }
-        while let handle = closedUpstreams.popLast() { upstreams.remove(handle) }
+        while let handle = closedUpstreams.popLast() {
+            upstreams.find(handle)?.pointee.reset()
+            upstreams.release(handle)
+        }
     }
 
     private func finishTurn() {
