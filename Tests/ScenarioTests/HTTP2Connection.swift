@@ -125,9 +125,10 @@ final class HTTP2Connection: @unchecked Sendable {
             var bytes = [UInt8](repeating: 0, count: 64)
             while Glibc.read(wake.read, &bytes, bytes.count) == bytes.count {}
         }
-        socket.close()
         lock.broadcast()
         lock.unlock()
+        socket.letAlertArrive()
+        socket.close()
     }
 
     private func receive(_ events: inout Int16) {

@@ -176,6 +176,17 @@ final class PlainSocket: Wire, @unchecked Sendable {
         Glibc.shutdown(descriptor, Int32(SHUT_WR))
     }
 
+    /// After TLS failed: lets the peer take the alert that says why, which a reset would overtake.
+    func letAlertArrive() {
+        guard !isClosed, tls?.failure != nil else { return }
+        Glibc.shutdown(descriptor, Int32(SHUT_WR))
+        var block = [UInt8](repeating: 0, count: 4_096)
+        let end = Date(timeIntervalSinceNow: 1)
+        while Self.wait(descriptor, Int16(POLLIN), end.timeIntervalSinceNow),
+            recv(descriptor, &block, block.count, Int32(MSG_DONTWAIT)) > 0
+        {}
+    }
+
     override func reset() {
         guard !isClosed else { return }
         var option = linger(l_onoff: 1, l_linger: 0)
