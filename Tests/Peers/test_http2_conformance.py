@@ -38,6 +38,9 @@ def mark_of(number):
 def answer(message):
     """What the upstream says, by the last part of the path."""
     name = message.target.rsplit(b"/", 1)[-1]
+    if name.startswith(b"hop."):
+        return 200, [("Connection", "keep-alive, X-Hop"), ("X-Hop", "1"), ("Keep-Alive", "timeout=5"), ("X-Kept", "1"),
+                     ("Proxy-Connection", "keep-alive")], b"{}"
     if name.startswith(b"large."):
         return 200, [], b"x" * 100_000
     return 200, [("Set-Cookie", "a=b"), ("Set-Cookie", "c=d")], b"{}"
