@@ -213,6 +213,8 @@ extension TLSContext {
                 let cipher, let authentication
             else { return -1 }
             return keys.prepare(
-                name: name, vector: vector, cipher: cipher, authentication: authentication, seals: seals == 1)
+                name: name, vector: vector, cipher: cipher, authentication: authentication, seals: seals == 1,
+                // A ticket of TLS 1.3 is good for one connection (RFC 8446 §C.4): each that resumes needs the next.
+                renews: SSL_version(ssl) >= TLS1_3_VERSION)
         }
 }

@@ -78,10 +78,10 @@ public final class TLSTicketKeys: Sendable {
     }
 
     /// Seals or opens a ticket as OpenSSL asks, by SSL_CTX_set_tlsext_ticket_key_evp_cb: 1 done, 2 done but renew it,
-    /// 0 no such key, -1 failed.
+    /// 0 no such key, -1 failed. `renews` asks for another ticket whatever the key.
     func prepare(
         name: UnsafeMutablePointer<UInt8>, vector: UnsafeMutablePointer<UInt8>, cipher: OpaquePointer,
-        authentication: OpaquePointer, seals: Bool
+        authentication: OpaquePointer, seals: Bool, renews: Bool
     ) -> Int32 {
         let sought = UnsafeRawPointer(name).loadUnaligned(as: (UInt64, UInt64).self)
         guard let found = seals ? (current(), false) : find(sought) else { return 0 }
@@ -103,7 +103,7 @@ public final class TLSTicketKeys: Sendable {
             COpenSSL_set_ticket_authentication(authentication, secret.baseAddress, secret.count) == 1
         }
         guard isReady, isAuthenticated else { return -1 }
-        return found.isOld ? 2 : 1
+        return found.isOld || renews ? 2 : 1
     }
 }
 

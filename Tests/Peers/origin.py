@@ -1,9 +1,16 @@
-"""Origins that Gatehouse reaches by TLS and HTTP/2: nginx in front of a plain one, and one that ends as it is told."""
+"""Origins that Gatehouse reaches by TLS and HTTP/2: nginx in front of a plain one, and some that do as they are told."""
 
 import pathlib
+import select
 import socket
 import ssl
 import threading
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import h2.settings
 
 import harness
 
@@ -136,3 +143,157 @@ class Demanding(Ending):
         super().__init__(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", says_so=True)
         self.context.load_verify_locations(CA)
         self.context.verify_mode = ssl.CERT_REQUIRED
+
+
+class Stream:
+    """A request on a stream of `Framed`, and the ways to answer it."""
+
+    def __init__(self, peer, stream, fields):
+        self.peer, self.id = peer, stream
+        self.fields = [(name.decode(), value.decode()) for name, value in fields]
+        self.content, self.is_ended = b"", False
+
+    def value(self, name):
+        return dict(self.fields).get(name)
+
+    def answer(self, status=200, content=b"{}", fields=(), ends=True):
+        """Queues an answer; content goes out as far as the windows allow."""
+        lines = [(":status", str(status)), ("content-type", "application/json"), *fields]
+        self.peer.connection.send_headers(self.id, lines, end_stream=ends and not content)
+        if content:
+            self.peer.unsent[self.id] = (memoryview(content), ends)
+
+    def reset(self, code):
+        self.peer.connection.reset_stream(self.id, code)
+
+
+class Framed:
+    """An HTTP/2 server made of h2: each whole request is given to `serve(stream)`, on its connection's thread.
+
+    `begun(peer)` is called when a connection begins, `opened(stream)` when a request's head came. `peers` has the
+    connections, oldest first, and `requests` all whole requests.
+    """
+
+    def __init__(self, serve=None, begun=None, opened=None, tls=True, protocols=("h2",), settings=None):
+        self.serve = serve or (lambda stream: stream.answer())
+        self.begun, self.opened, self.settings = begun, opened, settings
+        self.peers, self.requests = [], []
+        self.context = None
+        if tls:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(*pair("localhost-ecdsa"))
+            self.context.set_alpn_protocols(list(protocols))
+        self.listener = socket.create_server((harness.LOOPBACK, 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}"
+
+    def accept(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=FramedPeer(self, peer).run, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        for peer in self.peers:
+            peer.close()
+
+
+class FramedPeer:
+    """One connection of `Framed`."""
+
+    def __init__(self, origin, peer):
+        self.origin, self.socket = origin, peer
+        self.connection = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=False, header_encoding=None))
+        self.streams, self.unsent, self.events = {}, {}, []
+        self.is_open = True
+        # What others want done on the connection's thread.
+        self.wishes, self.waker = [], socket.socketpair()
+
+    def run(self):
+        try:
+            if self.origin.context:
+                self.socket = self.origin.context.wrap_socket(self.socket, server_side=True)
+            self.origin.peers.append(self)
+            if self.origin.settings:
+                self.connection.local_settings = h2.settings.Settings(
+                    client=False, initial_values=self.origin.settings)
+            self.connection.initiate_connection()
+            if self.origin.begun:
+                self.origin.begun(self)
+            self.push()
+            while self.is_open:
+                ready, _, _ = select.select([self.socket, self.waker[0]], [], [])
+                if self.waker[0] in ready:
+                    self.waker[0].recv(1)
+                    self.wishes.pop(0)()
+                if self.socket in ready:
+                    data = self.socket.recv(262_144)
+                    if not data:
+                        break
+                    for event in self.connection.receive_data(data):
+                        self.take(event)
+                self.push()
+        except (OSError, ValueError, h2.exceptions.ProtocolError):
+            # Closed under it, by either side.
+            pass
+        self.is_open = False
+        self.socket.close()
+
+    def take(self, event):
+        self.events.append(event)
+        if isinstance(event, h2.events.RequestReceived):
+            stream = self.streams[event.stream_id] = Stream(self, event.stream_id, event.headers)
+            if self.origin.opened:
+                self.origin.opened(stream)
+        elif isinstance(event, h2.events.DataReceived):
+            self.streams[event.stream_id].content += event.data
+            self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.StreamEnded):
+            stream = self.streams[event.stream_id]
+            stream.is_ended = True
+            self.origin.requests.append(stream)
+            self.origin.serve(stream)
+        elif isinstance(event, h2.events.StreamReset):
+            self.unsent.pop(event.stream_id, None)
+
+    def push(self):
+        """Sends what waits, as far as the windows allow."""
+        for stream, (content, ends) in list(self.unsent.items()):
+            while content:
+                count = min(
+                    self.connection.local_flow_control_window(stream), self.connection.max_outbound_frame_size,
+                    len(content))
+                if count <= 0:
+                    break
+                self.connection.send_data(stream, bytes(content[:count]), end_stream=ends and count == len(content))
+                content = content[count:]
+            self.unsent[stream] = (content, ends)
+            if not content:
+                del self.unsent[stream]
+        data = self.connection.data_to_send()
+        if data:
+            self.socket.sendall(data)
+
+    def wish(self, action):
+        """Has `action()` done on the connection's thread."""
+        self.wishes.append(action)
+        try:
+            self.waker[1].send(b".")
+        except OSError:
+            pass
+
+    def close(self):
+        if self.is_open:
+            self.is_open = False
+            self.wish(lambda: None)

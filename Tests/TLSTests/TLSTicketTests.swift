@@ -73,6 +73,30 @@ import Testing
         #expect(!rested.isResumed)
     }
 
+    @Test(arguments: TLSConnectionTests.versions)
+    func `each connection that resumes has what the next needs`(version: Int32) throws {
+        let context = try Fixture.server(tickets: TLSTicketKeys(lifetimeSeconds: 3_600, nowSeconds: 0))
+        var session = try connect(context, version).next
+        for _ in 0..<5 {
+            let before = ticket(session)
+            let (isResumed, next, _) = try connect(context, version, session)
+            #expect(isResumed)
+            #expect(!before.isEmpty)
+            // Another ticket each time, so that nobody can tell the connections for one client's (RFC 8446 §C.4).
+            #expect((ticket(next) != before) == (version == TLS1_3_VERSION))
+            SSL_SESSION_free(session)
+            session = next
+        }
+        SSL_SESSION_free(session)
+    }
+
+    private func ticket(_ session: OpaquePointer?) -> [UInt8] {
+        var place: UnsafePointer<UInt8>?
+        var count = 0
+        SSL_SESSION_get0_ticket(session, &place, &count)
+        return Array(ByteView(start: place, count: count))
+    }
+
     @Test func `a shorter lifetime counts from the next rotation`() throws {
         let keys = TLSTicketKeys(lifetimeSeconds: 0, nowSeconds: 10)
         #expect(keys.lifetimeSeconds == 1)

@@ -14,6 +14,8 @@ struct Counters {
     var upstreamBytesSent: UInt64 = 0
     var upstreamHandshakes: UInt64 = 0
     var upstreamResumptions: UInt64 = 0
+    var upstreamStreams: UInt64 = 0
+    var upstreamRefusals: UInt64 = 0
     var downstreamTimeouts: UInt64 = 0
     var unreadableRequests: UInt64 = 0
     var retries: UInt64 = 0
@@ -72,6 +74,14 @@ struct Counters {
             (
                 "gatehouse_upstream_tls_resumptions_total", "Those of them that resumed a session.",
                 upstreamResumptions
+            ),
+            (
+                "gatehouse_upstream_http2_streams_total", "HTTP/2 streams opened to upstreams.",
+                upstreamStreams
+            ),
+            (
+                "gatehouse_upstream_http2_refusals_total",
+                "Those of them with which the upstream did nothing.", upstreamRefusals
             ),
             ("gatehouse_downstream_timeouts_total", "Clients whose time was up.", downstreamTimeouts),
             (

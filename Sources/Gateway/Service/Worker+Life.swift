@@ -9,6 +9,9 @@ extension Worker {
             for handle in endpoint.idle {
                 if let connection = upstreams.find(handle) { closeUpstream(connection) }
             }
+            for handle in endpoint.carriers {
+                if let connection = upstreams.find(handle) { leave(connection) }
+            }
         }
         if fresh.operationCount != configuration.operationCount {
             exchangeCounters = ExchangeCounters(operationCount: fresh.operationCount)

@@ -21,7 +21,7 @@ final class Worker: @unchecked Sendable {
 
     var listeners: [Listener] = []
     var downstreams: Slab<DownstreamConnection>
-    var upstreams: Slab<UpstreamConnection>
+    var upstreams: RecycledSlab<UpstreamConnection>
     var exchanges: RecycledSlab<Exchange>
     var downstreamTimers: TimerWheel
     var upstreamTimers: TimerWheel
@@ -39,8 +39,10 @@ final class Worker: @unchecked Sendable {
     var touchedStreams: [Handle] = []
     var closedDownstreams: [Handle] = []
     var closedUpstreams: [Handle] = []
-    /// Upstream connections with something left to open, for which there is room again.
+    /// Upstream connections and streams that are looked at again in this round.
     var touchedUpstreams: [Handle] = []
+    /// Slots of upstreams that are streams, not connections.
+    var streamSlotCount = 0
     var isInTurn = false
     let events: UnsafeMutableBufferPointer<Readiness>
 
@@ -91,7 +93,7 @@ final class Worker: @unchecked Sendable {
         maxClientConnectionCount = maxConnectionCount
         // Some slots are the admin listener's alone, so that a full house can still be looked at; streams have their own.
         downstreams = Slab(capacity: maxConnectionCount + 64 + Self.maxStreamCount)
-        upstreams = Slab(capacity: 65_536)
+        upstreams = RecycledSlab(capacity: 65_536)
         // Every connection and stream has at most one exchange; the rest is for fetches.
         exchanges = RecycledSlab(capacity: maxConnectionCount + 64 + Self.maxStreamCount + 4_096)
         downstreamTimers = TimerWheel(now: now)
@@ -159,7 +161,9 @@ final class Worker: @unchecked Sendable {
             if count > 0 {
                 if round > 0 { beginRound() }
             } else {
-                guard round > 0, ready.isEmpty, again.isEmpty, settling.isEmpty, waker.mayWait() else { return }
+                guard round > 0, ready.isEmpty, again.isEmpty, settling.isEmpty, waker.mayWait() else {
+                    return
+                }
                 count = poller.collect(into: events, waiting: 1)
                 waker.hasWaited()
                 now = MonotonicClock.now()
@@ -193,11 +197,13 @@ final class Worker: @unchecked Sendable {
     private func finishRound() {
         // Each pass can wake others; what is left after the bound goes on in the next turn.
         for _ in 0..<64 {
-            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty, touchedUpstreams.isEmpty {
+            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty,
+                touchedUpstreams.isEmpty
+            {
                 break
             }
             runReady()
-            if !touchedUpstreams.isEmpty { openTouched() }
+            if !touchedUpstreams.isEmpty { settleTouchedUpstreams() }
             while let handle = settling.popLast() {
                 if let connection = downstreams.find(handle) { settle(connection) }
             }
@@ -217,7 +223,10 @@ final class Worker: @unchecked Sendable {
         }
         if !closedDownstreams.isEmpty || !closedUpstreams.isEmpty { hasClosed = true }
         while let handle = closedDownstreams.popLast() { downstreams.remove(handle) }
-        while let handle = closedUpstreams.popLast() { upstreams.remove(handle) }
+        while let handle = closedUpstreams.popLast() {
+            upstreams.find(handle)?.pointee.reset()
+            upstreams.release(handle)
+        }
     }
 
     private func finishTurn() {

@@ -72,7 +72,8 @@ extension Worker {
                 WorkerReport.EndpointState(
                     url: endpoint.url.bytes.string, isEjected: endpoint.isEjected(now),
                     busyCount: endpoint.busyCount,
-                    idleCount: endpoint.idle.count, connectsCount: endpoint.connectsCount,
+                    idleCount: endpoint.idle.count + endpoint.idleCarrierCount,
+                    connectsCount: endpoint.connectsCount,
                     failuresCount: endpoint.failuresCount, ejectionsCount: endpoint.ejectionsCount))
         }
         return WorkerReport(
@@ -81,7 +82,8 @@ extension Worker {
                 ? configuration.apis.flatMap { $0.table.operations.map(\.id) } : [],
             endpoints: endpoints, inFlight: kind == .exchanges ? inFlight() : [],
             exchangeCount: exchanges.count - adminExchangeCount(), downstreamCount: clientConnectionCount,
-            upstreamCount: upstreams.count, lentBlockCount: blocks.lentCount, isDraining: isDraining)
+            upstreamCount: upstreams.count - streamSlotCount, lentBlockCount: blocks.lentCount,
+            isDraining: isDraining)
     }
 
     private func adminExchangeCount() -> Int {

@@ -18,32 +18,16 @@ extension Worker {
         }
         if exchange.pointee.forwardedAt == 0 { exchange.pointee.forwardedAt = now }
         let handle: Handle
-        if pool.keepsAlive, exchange.pointee.head.method.isIdempotent, exchange.pointee.contentComplete,
-            exchange.pointee.attempts == 0, let reused = endpoint.idle.popLast()
-        {
-            handle = reused
-            guard let connection = upstreams.find(handle) else { return fail(exchange, .internalError) }
-            connection.pointee.state = .busy
-            connection.pointee.isReused = true
-        } else {
-            guard endpoint.busyCount < pool.maxConnectionCount else { return queue(exchange, pool) }
-            // The place of an idle connection may be needed for the new one.
-            if endpoint.busyCount + endpoint.idle.count >= pool.maxConnectionCount,
-                let idle = endpoint.idle.first,
-                let connection = upstreams.find(idle)
-            {
-                closeUpstream(connection)
-            }
-            guard let made = connect(endpoint, pool, exchange) else {
-                exchange.pointee.attempts += 1
-                if !lacksDescriptors { endpoint.failed(now, pool) }
-                if exchange.pointee.attempts < 3 { return forward(exchange) }
-                return fail(exchange, .connectFailed, retryAfterSeconds: 1)
-            }
-            handle = made
+        switch place(exchange, endpoint, pool) {
+        case .on(let found): handle = found
+        case .none: return queue(exchange, pool)
+        case .failed:
+            exchange.pointee.attempts += 1
+            if !lacksDescriptors { endpoint.failed(now, pool) }
+            if exchange.pointee.attempts < 3 { return forward(exchange) }
+            return fail(exchange, .connectFailed, retryAfterSeconds: 1)
         }
         guard let connection = upstreams.find(handle) else { return fail(exchange, .internalError) }
-        endpoint.busyCount += 1
         exchange.pointee.attempts += 1
         exchange.pointee.upstream = handle
         exchange.pointee.endpoint = .passUnretained(endpoint)
@@ -60,7 +44,7 @@ extension Worker {
         }
         if connection.pointee.state == .busy {
             // One that is connected at once still has its TLS to set up.
-            let isNew = !connection.pointee.isReused
+            let isNew = !connection.pointee.isReused && !connection.pointee.isStream
             if isNew { setDeadline(connection, now + pool.connectNanoseconds) }
             let wasSent = isNew ? connected(connection) : sendUpstream(connection)
             // When it failed at once, the exchange was put on the ready list with its next stage.
@@ -69,6 +53,50 @@ extension Worker {
             setDeadline(connection, now + pool.connectNanoseconds)
         }
         return .next
+    }
+
+    /// Where an exchange's request goes.
+    private enum Place {
+        case on(Handle)
+        /// Nowhere yet: it waits for a connection or a stream to end, or to be made.
+        case none
+        /// The kernel makes no connection.
+        case failed
+    }
+
+    private func place(_ exchange: ExchangePointer, _ endpoint: Endpoint, _ pool: UpstreamPool) -> Place {
+        if pool.multiplexes(endpoint) {
+            if let carrier = findCarrier(endpoint) {
+                return makeStream(carrier, exchange).map { .on($0) } ?? .none
+            }
+            // One connection is made at a time: most often its streams are enough for all who wait.
+            guard endpoint.pioneer.isNone, !isNew(endpoint),
+                endpoint.busyCount + endpoint.idleCarrierCount < pool.maxConnectionCount
+            else { return .none }
+            guard let made = connect(endpoint, pool, exchange) else { return .failed }
+            endpoint.pioneer = made
+            endpoint.busyCount += 1
+            return .on(made)
+        }
+        if pool.keepsAlive, exchange.pointee.head.method.isIdempotent, exchange.pointee.contentComplete,
+            exchange.pointee.attempts == 0, let reused = endpoint.idle.popLast()
+        {
+            guard let connection = upstreams.find(reused) else { return .failed }
+            connection.pointee.state = .busy
+            connection.pointee.isReused = true
+            endpoint.busyCount += 1
+            return .on(reused)
+        }
+        guard endpoint.busyCount < pool.maxConnectionCount else { return .none }
+        // The place of an idle connection may be needed for the new one.
+        if endpoint.busyCount + endpoint.idle.count >= pool.maxConnectionCount,
+            let idle = endpoint.idle.first, let connection = upstreams.find(idle)
+        {
+            closeUpstream(connection)
+        }
+        guard let made = connect(endpoint, pool, exchange) else { return .failed }
+        endpoint.busyCount += 1
+        return .on(made)
     }
 
     /// The head grew too long by what is added to it here.
@@ -121,20 +149,33 @@ extension Worker {
         lacksDescriptors = [-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM].contains(descriptor)
         guard descriptor >= 0 else { return nil }
         _ = Socket.setNoDelay(descriptor)
-        let made = UpstreamConnection(
-            descriptor: descriptor, endpoint: endpoint, pool: pool,
-            configuration: configuration(of: exchange),
-            connecting: inProgress, fieldCapacity: 128)
-        guard let handle = upstreams.insert(made), let connection = upstreams.find(handle) else {
+        guard let handle = takeSlot(endpoint, pool, configuration(of: exchange)),
+            let connection = upstreams.find(handle)
+        else {
             Socket.close(descriptor)
             return nil
         }
-        connection.pointee.handle = handle
+        connection.pointee.descriptor = descriptor
+        connection.pointee.state = inProgress ? .connecting : .busy
+        connection.pointee.interest = inProgress ? [.read, .write] : [.read]
         guard poller.add(descriptor, connection.pointee.interest, tag: Tag.upstream(handle)) == 0 else {
             Socket.close(descriptor)
-            upstreams.remove(handle)
+            connection.pointee.reset()
+            upstreams.release(handle)
             return nil
         }
+        return handle
+    }
+
+    /// A slot for a connection or a stream; nil when there are too many.
+    func takeSlot(_ endpoint: Endpoint, _ pool: UpstreamPool, _ configuration: Configuration) -> Handle? {
+        guard let handle = upstreams.take(make: { UpstreamConnection(fieldCapacity: 128) }),
+            let connection = upstreams.find(handle)
+        else { return nil }
+        connection.pointee.handle = handle
+        connection.pointee.endpoint = .passUnretained(endpoint)
+        connection.pointee.pool = .passUnretained(pool)
+        connection.pointee.configuration = .passUnretained(configuration)
         return handle
     }
 }

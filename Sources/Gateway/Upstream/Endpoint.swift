@@ -15,6 +15,15 @@ final class Endpoint {
     private var addressIndex = 0
     /// Connections that carry an exchange, or are being made for one.
     var busyCount = 0
+    /// HTTP/2 connections that take further streams, and how many streams there are on all of them.
+    var carriers: [Handle] = []
+    var streamCount = 0
+    /// Carriers among them without a stream.
+    var idleCarrierCount = 0
+    /// The one connection that is being made and may turn out to be a carrier.
+    var pioneer = Handle.none
+    /// What its last connection spoke; nil before the first.
+    var speaksHTTP2: Bool?
     /// Idle connections, the last used last: the freshest is the least likely to be closed already.
     var idle: [Handle] = []
     private(set) var failuresInRow = 0
@@ -35,6 +44,9 @@ final class Endpoint {
 
     /// The address to try now; failures move on to the next one that the name resolved to.
     var address: SocketAddress { addresses[addressIndex] }
+
+    /// Exchanges on their way, for choosing among endpoints.
+    var load: Int { busyCount + streamCount }
 
     func isEjected(_ now: UInt64) -> Bool { ejectedUntil > now }
 
@@ -95,6 +107,15 @@ final class UpstreamPool {
         ejectionMaxNanoseconds = settings.ejection.maxTime.nanoseconds
     }
 
+    /// Whether requests to `endpoint` go on streams, as far as is known.
+    func multiplexes(_ endpoint: Endpoint) -> Bool {
+        switch http2 {
+        case .never: false
+        case .always: true
+        case .negotiated: endpoint.speaksHTTP2 != false
+        }
+    }
+
     /// The less busy of two endpoints chosen by chance, among those not ejected; nil when all are.
     ///
     /// - Parameter failed: the endpoint of the attempt before, taken only when there is no other.
@@ -109,7 +130,7 @@ final class UpstreamPool {
                 first = candidate
                 continue
             }
-            return candidate.busyCount < chosen.busyCount ? candidate : chosen
+            return candidate.load < chosen.load ? candidate : chosen
         }
         if first == nil, let failed, !failed.isEjected(now) { return failed }
         return first

@@ -5,27 +5,35 @@ internal import TLS
 
 typealias UpstreamPointer = UnsafeMutablePointer<UpstreamConnection>
 
-/// A connection to an endpoint, carrying one exchange at a time (HTTP/1.1).
+/// A connection to an endpoint, or a stream of one: what carries an exchange.
 ///
-/// - Shape: `output` holds the request's head and streamed content until sent; collected content is sent from the exchange
-///   itself. `input` holds what was received and not yet passed on. With TLS these are plaintext, and `sealedInput` and
-///   `sealedOutput` are what the socket carries.
+/// It is one of three things. With HTTP/1.1 it has a descriptor and one exchange at a time. With HTTP/2 it has a
+/// descriptor and a session and no exchange, and each of its streams is a slot of its own, without a descriptor and with
+/// `carrier`: to the stages a stream is a connection that carries one exchange and is gone.
+///
+/// - Shape: lives in a slab of its worker and is reset and reused, so that its field table is allocated once. `output`
+///   holds the request's head and streamed content until sent; collected content is sent from the exchange itself. `input`
+///   holds what was received and not yet passed on; a stream's, in HTTP/1.1 form. With TLS these are plaintext, and
+///   `sealedInput` and `sealedOutput` are what the socket carries.
 /// - Limits: one block each way, and one more each way with TLS; all given back while idle.
 struct UpstreamConnection: ~Copyable {
     enum State: UInt8 {
         case connecting
         /// TLS is being set up.
         case handshake
-        case busy, idle, closed
+        case busy, idle
+        /// HTTP/2: its streams have the exchanges.
+        case session
+        case closed
     }
 
     var handle = Handle.none
-    let descriptor: Int32
+    var descriptor: Int32 = -1
     /// The pool and the endpoint outlive their connections: a configuration retires only without any.
-    let endpoint: Unmanaged<Endpoint>
-    let pool: Unmanaged<UpstreamPool>
-    let configuration: Unmanaged<Configuration>
-    var state: State
+    var endpoint: Unmanaged<Endpoint>!
+    var pool: Unmanaged<UpstreamPool>!
+    var configuration: Unmanaged<Configuration>!
+    var state = State.closed
     var exchange = Handle.none
     var input = Buffer()
     var output = Buffer()
@@ -52,27 +60,40 @@ struct UpstreamConnection: ~Copyable {
     var holdsMore = false
     /// The socket has no more to receive; what it gave may still be opened.
     var socketEnded = false
-    /// It is on this round's list of connections with something left to open.
+    /// It is on this round's list of those to be looked at again.
     var isTouched = false
+
+    // HTTP/2, the connection's own.
+    var session = HTTP2Session()
+    /// Its streams, newest first.
+    var firstStream = Handle.none
+    var streamCount = 0
+    /// Takes no new streams: it is closed with its last one.
+    var isLeaving = false
+    /// When something last came.
+    var receivedAt: UInt64 = 0
+
+    // HTTP/2, a stream's own.
+    var carrier = Handle.none
+    var streamID: Int32 = 0
+    var nextStream = Handle.none
+    var previousStream = Handle.none
+    /// Neither side sends on it any more, so there is nothing left to reset.
+    var isStreamOver = false
+    /// The last byte of its request was handed over for sending.
+    var isEndGiven = false
+    /// Content that came and that its window was not opened for again.
+    var unconsumedByteCount = 0
+    var startedAt: UInt64 = 0
 
     /// Out of the epoll set: broken, with bytes still to deliver.
     var isParked = false
-    var interest: Interest
+    var interest = Interest.read
     var deadline: UInt64 = 0
 
-    init(
-        descriptor: Int32, endpoint: Endpoint, pool: UpstreamPool, configuration: Configuration,
-        connecting: Bool,
-        fieldCapacity: Int
-    ) {
-        self.descriptor = descriptor
-        self.endpoint = .passUnretained(endpoint)
-        self.pool = .passUnretained(pool)
-        self.configuration = .passUnretained(configuration)
-        state = connecting ? .connecting : .busy
-        interest = connecting ? [.read, .write] : [.read]
-        head = ResponseHead(fieldCapacity: fieldCapacity)
-    }
+    init(fieldCapacity: Int) { head = ResponseHead(fieldCapacity: fieldCapacity) }
+
+    var isStream: Bool { !carrier.isNone }
 
     /// Whether the peer's end is that of the content (RFC 9112 §6.3).
     var endsWithPeer: Bool { content.framing == .untilClose && !isTruncated }
@@ -87,5 +108,39 @@ struct UpstreamConnection: ~Copyable {
         collectedOffset = 0
         requestComplete = false
         receivedAny = false
+    }
+
+    /// Makes the slot fit for its next use; its blocks were given back before.
+    mutating func reset() {
+        handle = .none
+        descriptor = -1
+        endpoint = nil
+        pool = nil
+        configuration = nil
+        state = .closed
+        prepare(for: .none)
+        isReused = false
+        peerEnded = false
+        isTruncated = false
+        if tls.isActive { tls = TLSConnection() }
+        holdsMore = false
+        socketEnded = false
+        isTouched = false
+        if session.isActive { session = HTTP2Session() }
+        firstStream = .none
+        streamCount = 0
+        isLeaving = false
+        receivedAt = 0
+        carrier = .none
+        streamID = 0
+        nextStream = .none
+        previousStream = .none
+        isStreamOver = false
+        isEndGiven = false
+        unconsumedByteCount = 0
+        startedAt = 0
+        isParked = false
+        interest = .read
+        deadline = 0
     }
 }

@@ -13,9 +13,13 @@ extension Worker {
             if error != 0 { return upstreamFailed(connection, .connectFailed) }
             guard connected(connection) else { return }
         } else if readiness.isWritable {
-            guard connection.pointee.state == .busy ? sendUpstream(connection) : flushIdly(connection) else {
-                return
-            }
+            let goesOn =
+                switch connection.pointee.state {
+                case .busy: sendUpstream(connection)
+                case .session: flushSession(connection)
+                default: flushIdly(connection)
+                }
+            guard goesOn else { return }
         }
         if readiness.isReadable || readiness.isHungUp || readiness.isBroken {
             receiveUpstream(connection, isBroken: readiness.isBroken)
@@ -30,15 +34,34 @@ extension Worker {
         return established(connection)
     }
 
-    /// The connection can carry its exchange's request; false when it failed.
+    /// The connection can carry requests: its exchange's own, or as many as there are streams; false when it failed.
     func established(_ connection: UpstreamPointer) -> Bool {
+        let pool = connection.pointee.pool.takeUnretainedValue()
+        let endpoint = connection.pointee.endpoint.takeUnretainedValue()
+        endpoint.connectsCount += 1
+        let wasPioneer = endpoint.pioneer == connection.pointee.handle
+        if wasPioneer { endpoint.pioneer = .none }
+        let agreed = connection.pointee.tls.negotiatedProtocol
+        switch pool.http2 {
+        case .never: break
+        case .always where agreed == .http11:
+            // It was asked, and has no HTTP/2.
+            upstreamFailed(connection, .tlsProtocolError)
+            return false
+        case .always: return beginSession(connection)
+        case .negotiated:
+            endpoint.speaksHTTP2 = agreed == .http2
+            if agreed == .http2 { return beginSession(connection) }
+        }
         connection.pointee.state = .busy
-        connection.pointee.endpoint._withUnsafeGuaranteedRef { $0.connectsCount += 1 }
+        // Who waited to learn what is spoken makes a connection of its own.
+        if wasPioneer { serveQueue(pool) }
         return sendUpstream(connection)
     }
 
-    private func receiveUpstream(_ connection: UpstreamPointer, isBroken: Bool) {
+    func receiveUpstream(_ connection: UpstreamPointer, isBroken: Bool) {
         if connection.pointee.tls.isActive { return receiveSealed(connection, isBroken: isBroken) }
+        if connection.pointee.state == .session { return receiveSession(connection) }
         if connection.pointee.state == .idle {
             // The end, or bytes nobody asked for: either way it carries no further exchange.
             return closeUpstream(connection)
@@ -91,158 +114,25 @@ extension Worker {
         return connection.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds }
     }
 
-    /// Sends the request as far as the kernel takes it; false when the connection failed.
-    func sendUpstream(_ connection: UpstreamPointer) -> Bool {
-        guard connection.pointee.state == .busy, let exchange = exchanges.find(connection.pointee.exchange)
-        else {
-            return connection.pointee.state != .closed
-        }
-        if connection.pointee.tls.isActive {
-            guard sealRequest(connection, exchange) else { return connection.pointee.state != .closed }
-        } else if !sendPlain(connection, exchange) {
-            return connection.pointee.state != .closed
-        }
-        connection.pointee.output.removeAll()
-        setInterest(connection, writing: false)
-        if exchange.pointee.contentComplete {
-            if !connection.pointee.requestComplete {
-                connection.pointee.requestComplete = true
-                let time = connection.pointee.pool._withUnsafeGuaranteedRef { $0.responseNanoseconds }
-                setDeadline(connection, now + time)
-            }
-        } else {
-            // While the client owes content, its own deadline runs.
-            connection.pointee.deadline = 0
-            pumpRequestContent(exchange)
-        }
-        return connection.pointee.state != .closed
-    }
-
-    /// Sends what there is of the request; false when the kernel took only a part, or the connection failed.
-    private func sendPlain(_ connection: UpstreamPointer, _ exchange: ExchangePointer) -> Bool {
-        while true {
-            let head = connection.pointee.output.readable
-            let offset = connection.pointee.collectedOffset
-            let collected = exchange.pointee.content.count - offset
-            guard head.count > 0 || collected > 0 else { return true }
-            let sent = Socket.send(
-                connection.pointee.descriptor, head: head,
-                content: exchange.pointee.content.readable.view(offset, collected))
-            guard sent > 0 else {
-                if sent == -Int(EAGAIN) {
-                    awaitRoom(connection)
-                } else {
-                    sendFailed(connection, exchange, sent)
-                }
-                return false
-            }
-            counters.upstreamBytesSent += UInt64(sent)
-            let fromOutput = min(sent, head.count)
-            connection.pointee.output.consume(fromOutput)
-            connection.pointee.collectedOffset += sent - fromOutput
-        }
-    }
-
-    /// The kernel takes no more for now.
-    func awaitRoom(_ connection: UpstreamPointer) {
-        setInterest(connection, writing: true)
-        guard connection.pointee.state == .busy else { return }
-        setDeadline(
-            connection, connection.pointee.pool._withUnsafeGuaranteedRef { now + $0.progressNanoseconds })
-    }
-
-    /// The peer takes no more at all. The answer may have come before the rest of the request was wanted: it is read if so.
-    func sendFailed(_ connection: UpstreamPointer, _ exchange: ExchangePointer, _ error: Int) {
-        connection.pointee.output.removeAll()
-        connection.pointee.collectedOffset = exchange.pointee.content.count
-        connection.pointee.requestComplete = false
-        setInterest(connection, writing: false)
-        guard error == -Int(EPIPE) || error == -Int(ECONNRESET) else {
-            return upstreamFailed(connection, .upstreamClosed)
-        }
-        receiveUpstream(connection, isBroken: true)
-    }
-
-    /// Passes streamed request content on, as far as it came and the upstream takes it.
-    func pumpRequestContent(_ exchange: ExchangePointer) {
-        guard let upstream = upstreams.find(exchange.pointee.upstream), upstream.pointee.state == .busy,
-            let connection = downstreams.find(exchange.pointee.downstream), !exchange.pointee.contentComplete
-        else { return }
-        blocks.attach(to: &upstream.pointee.output)
-        while !exchange.pointee.contentComplete {
-            // 20 bytes hold a chunk's size line and its CRLF; what is kept back holds the last chunk.
-            let room = upstream.pointee.output.room - 32
-            guard room > 0 else { break }
-            let piece = nextPiece(connection, limit: room)
-            switch piece {
-            case .bytes(let bytes, _):
-                if exchange.pointee.head.framing == .chunked {
-                    upstream.pointee.output.appendChunkHead(byteCount: bytes.count)
-                }
-                upstream.pointee.output.append(bytes)
-                if exchange.pointee.head.framing == .chunked { upstream.pointee.output.append("\r\n") }
-                exchange.pointee.requestContentByteCount += UInt64(bytes.count)
-                consumePiece(connection, piece)
-                let limit = UInt64(maxContentByteCount(exchange))
-                if exchange.pointee.requestContentByteCount > limit {
-                    return refuseStreamed(exchange, .contentTooLarge)
-                }
-            case .skipped: consumePiece(connection, piece)
-            case .ended:
-                consumePiece(connection, piece)
-                if exchange.pointee.head.framing == .chunked { upstream.pointee.output.appendChunkedEnd() }
-                exchange.pointee.contentComplete = true
-            case .refused:
-                return refuseStreamed(exchange, .unreadableRequest)
-            case .needMore:
-                if contentIsOver(connection) {
-                    if exchange.pointee.head.framing == .chunked {
-                        upstream.pointee.output.appendChunkedEnd()
-                    }
-                    exchange.pointee.contentComplete = true
-                    continue
-                }
-                if connection.pointee.peerEnded { return refuseStreamed(exchange, .clientGone) }
-                if upstream.pointee.output.isEmpty {
-                    if !exchange.pointee.responseHeadSent { sendContinueIfOwed(connection) }
-                    if connection.pointee.deadline == 0 {
-                        setDeadline(connection, now + configuration.contentProgressNanoseconds)
-                    }
-                    startReading(connection)
-                    settling.append(connection.pointee.handle)
-                    return
-                }
-            }
-            if case .needMore = piece { break }
-        }
-        if exchange.pointee.contentComplete { clearDeadline(connection) }
-        _ = sendUpstream(upstream)
-    }
-
-    /// Ends a streamed request that must not go on: the upstream sees it cut, never whole.
-    private func refuseStreamed(_ exchange: ExchangePointer, _ failure: Failure) {
-        abandonUpstream(exchange)
-        exchange.pointee.closesDownstream = true
-        exchange.pointee.failure = failure
-        resume(exchange.pointee.handle)
-    }
-
     // MARK: - Ends
 
     /// A connection that cannot bring its answer: another try where that is safe, else the exchange is told.
-    func upstreamFailed(_ connection: UpstreamPointer, _ failure: Failure) {
+    ///
+    /// - Parameter wasRefused: the endpoint did nothing with the request, and that it did not is no failure.
+    func upstreamFailed(_ connection: UpstreamPointer, _ failure: Failure, wasRefused: Bool = false) {
         let wasConnecting = connection.pointee.state == .connecting || connection.pointee.state == .handshake
         let isReused = connection.pointee.isReused
         let receivedAny = connection.pointee.receivedAny
         let handle = connection.pointee.exchange
-        if connection.pointee.state == .busy || wasConnecting, !isReused || receivedAny {
+        if failure == .responseHeadTimeout, connection.pointee.isStream { doubt(connection) }
+        if !wasRefused, connection.pointee.state == .busy || wasConnecting, !isReused || receivedAny {
             let pool = connection.pointee.pool.takeUnretainedValue()
             connection.pointee.endpoint._withUnsafeGuaranteedRef { $0.failed(now, pool) }
         }
         closeUpstream(connection)
         guard let exchange = exchanges.find(handle) else { return }
         exchange.pointee.upstream = .none
-        let wasSent = !wasConnecting
+        let wasSent = !wasConnecting && !wasRefused
         // Streamed content is gone once sent, and the end of a chunked one with it.
         let canResend =
             exchange.pointee.isCollected || exchange.pointee.fetch != nil
@@ -271,6 +161,7 @@ extension Worker {
     func releaseUpstream(_ exchange: ExchangePointer) {
         guard let connection = upstreams.find(exchange.pointee.upstream) else { return }
         exchange.pointee.upstream = .none
+        if connection.pointee.isStream { return closeStream(connection) }
         let pool = connection.pointee.pool.takeUnretainedValue()
         let endpoint = connection.pointee.endpoint.takeUnretainedValue()
         guard pool.keepsAlive, connection.pointee.head.keepsAlive, connection.pointee.headRead,
@@ -294,9 +185,12 @@ extension Worker {
 
     func closeUpstream(_ connection: UpstreamPointer) {
         guard connection.pointee.state != .closed else { return }
+        if connection.pointee.isStream { return closeStream(connection) }
+        if connection.pointee.state == .session { return closeCarrier(connection, .upstreamClosed) }
         let pool = connection.pointee.pool.takeUnretainedValue()
         let endpoint = connection.pointee.endpoint.takeUnretainedValue()
         let handle = connection.pointee.handle
+        if endpoint.pioneer == handle { endpoint.pioneer = .none }
         if connection.pointee.state == .idle {
             endpoint.idle.removeAll { $0 == handle }
         } else {
@@ -311,7 +205,7 @@ extension Worker {
         serveQueue(pool)
     }
 
-    private func releaseBlocks(_ connection: UpstreamPointer) {
+    func releaseBlocks(_ connection: UpstreamPointer) {
         blocks.release(&connection.pointee.input)
         blocks.release(&connection.pointee.output)
         blocks.release(&connection.pointee.sealedInput)
@@ -319,9 +213,9 @@ extension Worker {
     }
 
     /// Lets as many waiting exchanges try as there are places; who finds none waits again.
-    private func serveQueue(_ pool: UpstreamPool) {
+    func serveQueue(_ pool: UpstreamPool) {
         guard !pool.queue.isEmpty else { return }
-        var places = pool.endpoints.reduce(0) { $0 + max(0, pool.maxConnectionCount - $1.busyCount) }
+        var places = pool.endpoints.reduce(0) { $0 + placeCount($1, pool) }
         var taken = 0
         while places > 0, taken < pool.queue.count {
             let handle = pool.queue[taken]
@@ -333,6 +227,15 @@ extension Worker {
             resume(handle)
         }
         pool.queue.removeFirst(taken)
+    }
+
+    /// How many who wait may try: each that finds a stream lets the next one try.
+    private func placeCount(_ endpoint: Endpoint, _ pool: UpstreamPool) -> Int {
+        guard pool.multiplexes(endpoint) else { return max(0, pool.maxConnectionCount - endpoint.busyCount) }
+        if findCarrier(endpoint) != nil { return 1 }
+        let connectionCount = endpoint.busyCount + endpoint.idleCarrierCount
+        return endpoint.pioneer.isNone && !isNew(endpoint) && connectionCount < pool.maxConnectionCount
+            ? 1 : 0
     }
 
     /// An upstream's time is up.
@@ -347,6 +250,8 @@ extension Worker {
         switch connection.pointee.state {
         case .connecting, .handshake: upstreamFailed(connection, .connectTimeout)
         case .idle: closeUpstream(connection)
+        case .session:
+            if connection.pointee.streamCount == 0 { endSession(connection) }
         case .busy:
             // It is the client that does not take the content; its own deadline runs.
             if connection.pointee.headRead, exchanges.find(connection.pointee.exchange)?.pointee.wait == .room
@@ -362,6 +267,8 @@ extension Worker {
     // MARK: - Interest and deadlines
 
     func setInterest(_ connection: UpstreamPointer, reading: Bool? = nil, writing: Bool? = nil) {
+        // A stream has none of its own: its window says how much may come.
+        guard !connection.pointee.isStream else { return }
         var interest = connection.pointee.interest
         if let reading {
             interest =

@@ -79,11 +79,19 @@ extension Worker {
                 &connection.pointee.sealedInput, into: &connection.pointee.input,
                 reply: &connection.pointee.sealedOutput)
             if connection.pointee.state == .handshake, connection.pointee.tls.isEstablished {
-                guard handshakeEnded(connection) else { return }
+                let goesOn = handshakeEnded(connection)
+                guard goesOn || connection.pointee.state == .session else { return }
+            } else if connection.pointee.state == .session {
+                // What it has to say goes out with the session's own.
             } else if !connection.pointee.sealedOutput.isEmpty, !flushIdly(connection) {
                 return
             }
             // Full for want of room in the reply, which is there again, else the peer takes nothing and is owed nothing.
+            if connection.pointee.state == .session, !connection.pointee.input.isEmpty {
+                feedSession(connection)
+                guard connection.pointee.state == .session else { return }
+                if step == .full { continue }
+            }
             guard step == .full, connection.pointee.input.room > 0, connection.pointee.sealedOutput.isEmpty
             else { break }
         }
@@ -104,6 +112,11 @@ extension Worker {
             return
         case .handshake:
             if connection.pointee.socketEnded || step == .ended { tlsFailed(connection) }
+            return
+        case .session:
+            blocks.release(&connection.pointee.input)
+            if !connection.pointee.holdsMore { setInterest(connection, reading: true) }
+            if step == .ended || connection.pointee.socketEnded { closeCarrier(connection, .upstreamClosed) }
             return
         case .connecting, .closed: return
         case .busy: break
@@ -204,7 +217,7 @@ extension Worker {
     }
 
     /// 0 when everything sealed was sent, else the kernel's error.
-    private func pushSealed(_ connection: UpstreamPointer) -> Int {
+    func pushSealed(_ connection: UpstreamPointer) -> Int {
         while !connection.pointee.sealedOutput.isEmpty {
             let sent = Socket.send(connection.pointee.descriptor, connection.pointee.sealedOutput.readable)
             guard sent > 0 else {
@@ -250,6 +263,9 @@ extension Worker {
             endpoint.tlsFailure = why == .none ? .handshake : why
         }
         if connection.pointee.state == .idle { return closeUpstream(connection) }
+        if connection.pointee.state == .session {
+            return closeCarrier(connection, why == .refusedByPeer ? .tlsAlertReceived : .tlsProtocolError)
+        }
         if connection.pointee.state == .busy, connection.pointee.headRead {
             // What was opened is good; the rest is missing.
             connection.pointee.isTruncated = true
@@ -266,26 +282,6 @@ extension Worker {
             .certificateMismatch, .certificateInvalid, .certificateMissing:
             upstreamFailed(connection, .tlsCertificateError)
         default: upstreamFailed(connection, .tlsProtocolError)
-        }
-    }
-
-    // MARK: - Room again
-
-    /// Its exchange took what there was: what waited for the room is opened in this round.
-    func touchUpstream(_ handle: Handle) {
-        guard let connection = upstreams.find(handle), connection.pointee.holdsMore,
-            !connection.pointee.isTouched, connection.pointee.input.count < connection.pointee.input.capacity
-        else { return }
-        connection.pointee.isTouched = true
-        touchedUpstreams.append(handle)
-    }
-
-    /// Opens what waited for room.
-    func openTouched() {
-        while let handle = touchedUpstreams.popLast() {
-            guard let connection = upstreams.find(handle) else { continue }
-            connection.pointee.isTouched = false
-            if connection.pointee.state != .closed, connection.pointee.holdsMore { openSealed(connection) }
         }
     }
 }
