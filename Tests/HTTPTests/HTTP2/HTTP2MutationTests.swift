@@ -97,6 +97,108 @@ struct HTTP2MutationTests {
         print("HTTP/2 mutations of a \(role): \(failures.map { "\($0.word) \($1)" }.sorted())")
     }
 
+    /// A frame that may be right or wrong where it comes.
+    static func anyFrame(_ random: inout RandomSource, _ newest: inout UInt32) -> [UInt8] {
+        // Mostly the next stream for a request and a known one for the rest.
+        let kind = Int.random(in: 0..<16, using: &random)
+        var stream = UInt32.random(in: 0...max(newest, 1) / 2, using: &random) * 2 + 1
+        if kind < 4 || kind == 15, Int.random(in: 0..<12, using: &random) > 0 { stream = newest + 2 }
+        if kind < 4 || kind == 15 { newest = max(newest, stream) }
+        stream = min(stream, newest)
+        func chance(_ parts: Int) -> Bool { Int.random(in: 0..<parts, using: &random) == 0 }
+        let isEnd = chance(2)
+        switch kind {
+        case 0, 1, 2: return Wire.headers(stream, Wire.get + (chance(3) ? [("x-a", "b")] : []), isEnd: isEnd)
+        case 3: return Wire.headers(stream, Wire.post + [("content-length", "4")], isEnd: false)
+        case 4: return Wire.headers(stream, chance(2) ? [("x-sum", "1")] : [(":path", "/")], isEnd: isEnd)
+        case 5, 6, 7:
+            return Wire.data(
+                stream, String(repeating: "d", count: .random(in: 0...6, using: &random)), isEnd: isEnd)
+        case 8: return Wire.frame(.data, Wire.padded | (isEnd ? 1 : 0), stream, [2, 65, 66, 0, 0])
+        case 9: return Wire.resetStream(stream, .random(in: 0...13, using: &random))
+        case 10: return Wire.windowUpdate(chance(3) ? 0 : stream, .random(in: 0...70_000, using: &random))
+        case 11: return Wire.settings([(4, .random(in: 0...70_000, using: &random))])
+        case 12: return Wire.frame(.priority, 0, stream, Wire.number(chance(4) ? stream : 0) + [1])
+        case 13: return Wire.frame(.priorityUpdate, 0, 0, Wire.number(stream) + "u=2, i".latin1)
+        case 14: return Wire.frame(.ping, chance(2) ? 1 : 0, 0, [0, 0, 0, 0, 0, 0, 0, 0])
+        default:
+            let block = Wire.section(Wire.get)
+            return Wire.frame(.headers, isEnd ? 1 : 0, stream, Array(block.prefix(20)))
+                + Wire.frame(.continuation, 4, chance(8) ? stream + 2 : stream, Array(block.dropFirst(20)))
+        }
+    }
+
+    @Test func `frames in any order leave every stream told in the right order, and once`() {
+        let seed = UInt64.random(in: 1 ... .max)
+        print("HTTP/2 frames in any order: seed \(seed)")
+        var random = RandomSource(seed: (seed, 5, 6, 7))
+        var lengths = 0
+        for _ in 0..<600 {
+            let memory = HTTP2Memory()
+            let bed = SessionBed(.server, HTTP2Limits(), memory)
+            let deeds = (0..<16).map { _ in Int.random(in: 0..<6, using: &random) }
+            bed.consumes = Bool.random(using: &random)
+            bed.answer = { bed, stream in
+                let user = 1_000 + UInt64(stream)
+                bed.contents[user] = Array(repeating: 7, count: deeds[Int(stream >> 1) & 15] * 9_000)
+                bed.lastUsers.insert(user)
+                switch deeds[Int(stream >> 1) & 15] {
+                case 0: bed.session.reset(stream: stream, code: HTTP2Code.cancel)
+                case 1: _ = bed.respond(stream, "HTTP/1.1 204 No Content\r\n\r\n")
+                case 2...4: _ = bed.respond(stream, "HTTP/1.1 200 OK\r\n\r\n", hasContent: true)
+                default: break
+                }
+                if deeds[(Int(stream >> 1) + 1) & 15] == 0 {
+                    bed.session.reset(stream: stream, code: HTTP2Code.noError)
+                }
+            }
+            bed.feed(Wire.greeting)
+            var newest: UInt32 = 1
+            bed.feed(Wire.headers(1, Wire.post, isEnd: false))
+            for _ in 0..<40 {
+                bed.feed(Self.anyFrame(&random, &newest))
+                lengths += 1
+                let reason = bed.session.reason
+                if reason != .none { break }
+            }
+            check(bed, .server, seed)
+            checkOrder(bed.seen, seed)
+            bed.session = HTTP2Session()
+            #expect(memory.lentByteCount == 0, "seed \(seed)")
+        }
+        // Far enough on the average to be in many states.
+        #expect(lengths > 600 * 4, "seed \(seed): \(lengths)")
+    }
+
+    /// Heads by rising streams; content and one end after the head; nothing after the stream was told closed.
+    func checkOrder(_ seen: [Seen], _ seed: UInt64) {
+        var opened: Set<Int32> = []
+        var ended: Set<Int32> = []
+        var closed: Set<Int32> = []
+        var newest: Int32 = 0
+        for event in seen {
+            switch event {
+            case .head(let stream, _, let isEnd):
+                #expect(stream > newest, "seed \(seed): \(seen)")
+                newest = stream
+                opened.insert(stream)
+                if isEnd { ended.insert(stream) }
+            case .content(let stream, _, let isEnd):
+                #expect(
+                    opened.contains(stream) && !ended.contains(stream) && !closed.contains(stream),
+                    "seed \(seed): \(seen)")
+                if isEnd { ended.insert(stream) }
+            case .end(let stream):
+                #expect(opened.contains(stream) && !closed.contains(stream), "seed \(seed): \(seen)")
+                #expect(ended.insert(stream).inserted, "seed \(seed): \(seen)")
+            case .closed(let user, _, _):
+                #expect(opened.contains(Int32(user - 1_000)), "seed \(seed): \(seen)")
+                closed.insert(Int32(user - 1_000))
+            case .tooLarge, .failed: break
+            }
+        }
+    }
+
     func check(_ bed: SessionBed, _ role: HTTP2Role, _ seed: UInt64) {
         var users: Set<UInt64> = []
         for seen in bed.seen {
