@@ -29,6 +29,7 @@ extension Worker {
         }
         // Lookup lets only requests without content come here; a chunked one was empty, and is not sent as chunked.
         exchange.pointee.head.framing = .none
+        exchange.pointee.head.version = leader.pointee.head.version
         exchange.pointee.requestID.renew(&random, scratch: &scratch)
         exchange.pointee.startedAt = now
         exchange.pointee.api = leader.pointee.api

@@ -78,6 +78,8 @@ struct DownstreamConnection: ~Copyable {
     /// Its streams, newest first.
     var firstStream = Handle.none
     var streamCount = 0
+    /// It had a stream since its idle time was last set.
+    var wasBusy = false
     /// It is on this round's list of connections to settle.
     var isSettling = false
     var saidGoodbye = false
@@ -87,6 +89,9 @@ struct DownstreamConnection: ~Copyable {
     let streamID: Int32
     var nextStream = Handle.none
     var previousStream = Handle.none
+    /// Content that its length announces and that was not used yet; meaningful while `hasLength`.
+    var lengthLeft: UInt64 = 0
+    var hasLength = false
     /// Neither side sends on it any more, so there is nothing left to reset.
     var isStreamOver = false
     /// The last byte of its answer was handed over for sending.

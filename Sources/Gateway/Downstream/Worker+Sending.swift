@@ -182,6 +182,7 @@ extension Worker {
             leaveCarrier(connection, failure)
         } else {
             closeStreams(connection, failure)
+            endSession(connection)
             closeDescriptor(connection)
         }
         blocks.release(&connection.pointee.output)
@@ -298,7 +299,7 @@ extension Worker {
             return breakDownstream(connection, failure)
         }
         abandonUpstream(exchange)
-        if failure == .headTimeout { exchange.pointee.requestID.renew(&random, scratch: &scratch) }
+        if exchange.pointee.stage == .identify { exchange.pointee.requestID.renew(&random, scratch: &scratch) }
         exchange.pointee.closesDownstream = true
         connection.pointee.state = .exchange
         connection.pointee.content.isEnded = true

@@ -31,7 +31,7 @@ extension Worker {
     func beginSession(_ connection: DownstreamPointer) {
         guard let limits = configuration.http2Limits,
             let session = HTTP2Session(
-                role: .server, limits: limits, source: streamSource)
+                role: .server, limits: limits, source: streamSource, memory: http2Memory)
         else { return closeDownstream(connection, .tooManyExchanges) }
         connection.pointee.session = session
         connection.pointee.state = .session
@@ -62,18 +62,24 @@ extension Worker {
         }
         // The next read begins at the block's start again.
         if connection.pointee.input.isEmpty { connection.pointee.input.removeAll() }
-        if connection.pointee.peerEnded, connection.pointee.streamCount == 0 {
-            connection.pointee.closesAfterOutput = true
-        }
+        // Without its windows and resets no stream can go on; what it asked for is nobody's any more.
+        if connection.pointee.peerEnded { return closeDownstream(connection, .clientGone) }
         if downstreams.find(handle) != nil { settleLater(connection) }
     }
 
     /// The session is over: what it says of it is sent, what its streams wait for is not.
     private func failSession(_ connection: DownstreamPointer) {
-        counters.http2Failures[Int(connection.pointee.session.reason.rawValue)] += 1
         closeStreams(connection, .clientGone)
         connection.pointee.input.removeAll()
         connection.pointee.closesAfterOutput = true
+    }
+
+    /// Lets the session go, and counts why it ended where that was a failure.
+    func endSession(_ connection: DownstreamPointer) {
+        guard connection.pointee.session.isActive else { return }
+        let reason = connection.pointee.session.reason
+        if reason != .none, reason != .terminated { counters.http2Failures[Int(reason.rawValue)] += 1 }
+        connection.pointee.session = HTTP2Session()
     }
 
     /// Ends the slots of streams that the session has ended.
@@ -129,13 +135,14 @@ extension Worker {
             || (connection.pointee.saidGoodbye && connection.pointee.streamCount == 0)
         {
             closeStreams(connection, .clientGone)
-            connection.pointee.session = HTTP2Session()
+            endSession(connection)
             return beginLingering(connection)
         }
         if connection.pointee.input.isEmpty { blocks.release(&connection.pointee.input) }
         if connection.pointee.streamCount > 0 {
             if !isDraining { clearDeadline(connection) }
-        } else if connection.pointee.deadline == 0 {
+        } else if connection.pointee.wasBusy || connection.pointee.deadline == 0 {
+            connection.pointee.wasBusy = false
             setDeadline(connection, now + configuration.idleNanoseconds)
         }
         startReading(connection)

@@ -27,6 +27,7 @@ final class Worker: @unchecked Sendable {
     var upstreamTimers: TimerWheel
     var exchangeTimers: TimerWheel
     var blocks: BlockPools
+    let http2Memory = HTTP2Memory()
 
     // Of this turn.
     var now: UInt64
@@ -153,7 +154,7 @@ final class Worker: @unchecked Sendable {
     ///
     /// While one round is worked on, the next one's requests arrive, or arrive a moment later; going back to Dispatch
     /// between them would cost a wake-up of its manager and of a thread each time (25 µs of CPU, as much as three cached
-    /// hits). So the last millisecond's work earns a wait of one millisecond here, which mail ends.
+    /// hits). So a loop that had work waits for more here, a while that mail ends.
     private func takeEvents() {
         let began = now
         for round in 0..<1_024 {
@@ -164,7 +165,7 @@ final class Worker: @unchecked Sendable {
                 guard round > 0, ready.isEmpty, again.isEmpty, settling.isEmpty, waker.mayWait() else {
                     return
                 }
-                count = poller.collect(into: events, waiting: 1)
+                count = poller.collect(into: events, waiting: Self.waitMilliseconds)
                 waker.hasWaited()
                 now = MonotonicClock.now()
                 guard count > 0 else { return }
@@ -185,6 +186,9 @@ final class Worker: @unchecked Sendable {
             if now - began > 5_000_000 { return }
         }
     }
+
+    /// Longer than the pauses of a loop that is worth keeping awake; short beside the tick, which it holds up.
+    private static let waitMilliseconds: Int32 = 10
 
     /// Reads the clock between rounds; one that took more than 5 ms held up every other connection of the loop.
     private func beginRound() {

@@ -20,12 +20,14 @@ extension Worker {
 
     /// The scheme that links must name.
     func publicScheme(_ exchange: ExchangePointer) -> StaticString {
-        let isSecure = exchange.pointee.isSecure
-        guard exchange.pointee.peerIsTrusted else { return isSecure ? "https" : "http" }
-        // A proxy in front that says nothing of it is believed to have passed on what it got.
-        guard let scheme = lastMember(of: .xForwardedProto, exchange) ?? forwardedParameter("proto", exchange)
-        else { return isSecure ? "https" : "http" }
-        return scheme.equalsIgnoringCase("https") ? "https" : "http"
+        if exchange.pointee.peerIsTrusted,
+            let scheme = lastMember(of: .xForwardedProto, exchange) ?? forwardedParameter("proto", exchange)
+        {
+            if scheme.equalsIgnoringCase("https") { return "https" }
+            if scheme.equalsIgnoringCase("http") { return "http" }
+        }
+        // A proxy in front that says nothing of use is believed to have passed on what it got.
+        return exchange.pointee.isSecure ? "https" : "http"
     }
 
     /// The member that the nearest proxy added: the last one of the last line.
