@@ -38,7 +38,7 @@ final class HTTP2Connection: @unchecked Sendable {
     private var isStopping = false
     private var isOver = false
     private var endsWithGoaway = false
-    private(set) var problem: String?
+    private var firstProblem: String?
     private var goaway: (last: Int32, code: UInt32)?
     /// A request came; called under the lock.
     private let arrived: @Sendable (HTTP2Connection, HTTP2Stream) -> Void
@@ -125,10 +125,11 @@ final class HTTP2Connection: @unchecked Sendable {
             var bytes = [UInt8](repeating: 0, count: 64)
             while Glibc.read(wake.read, &bytes, bytes.count) == bytes.count {}
         }
+        socket.beginEnd()
         lock.broadcast()
         lock.unlock()
-        socket.letAlertArrive()
-        socket.close()
+        socket.awaitPeersEnd()
+        observe { socket.close() }
     }
 
     private func receive(_ events: inout Int16) {
@@ -175,12 +176,12 @@ final class HTTP2Connection: @unchecked Sendable {
         }
         // Whoever said GOAWAY, it is the gateway that ends the connection; unless it broke a rule.
         let isDone = nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0
-        if isStopping || isDone && problem != nil { end(nil) }
+        if isStopping || isDone && firstProblem != nil { end(nil) }
     }
 
     private func end(_ text: String?) {
         isOver = true
-        if problem == nil { problem = text }
+        if firstProblem == nil { firstProblem = text }
     }
 
     private func wakeUp() {
@@ -225,7 +226,7 @@ final class HTTP2Connection: @unchecked Sendable {
     func heardEnd(_ id: Int32) { streams[id]?.isWhole = true }
     func heardClose(_ id: Int32, code: UInt32) { streams[id]?.closeCode = code }
     func heardLeaving(last: Int32, code: UInt32) { goaway = (last, code) }
-    func heardInvalid(_ text: String) { if problem == nil { problem = text } }
+    func heardInvalid(_ text: String) { if firstProblem == nil { firstProblem = text } }
 
     // MARK: - What roles do
 
@@ -257,6 +258,10 @@ final class HTTP2Connection: @unchecked Sendable {
         return true
     }
 
+    /// What went wrong first, if anything did.
+    var problem: String? { observe { firstProblem } }
+    /// A role has closed it.
+    var isClosedHere: Bool { observe { isStopping } }
     /// No byte goes either way any more.
     var hasEnded: Bool { observe { isOver } }
     /// Of a lock's holder: the same.
@@ -268,7 +273,7 @@ final class HTTP2Connection: @unchecked Sendable {
     /// Opens a stream with a request's head.
     func request(_ fields: [(name: String, value: String)], hasContent: Bool) throws -> HTTP2Stream {
         try change { session in
-            guard !isOver else { throw SocketFailure("the connection is over: \(problem ?? "closed")") }
+            guard !isOver else { throw SocketFailure("the connection is over: \(firstProblem ?? "closed")") }
             let id = HTTP2Callbacks.withFields(fields) { list, count in
                 withProvider(hasContent) { nghttp2_submit_request(session, nil, list, count, $0, nil) }
             }

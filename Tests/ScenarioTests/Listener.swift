@@ -81,10 +81,10 @@ final class StreamListener: Listener, @unchecked Sendable {
     func next(patience: TimeInterval) -> Arrival? {
         let end = Date(timeIntervalSinceNow: patience)
         while let arrival = oldest(until: end) {
-            // One that a GOAWAY of this side left out is as if it had never come.
+            // One that a GOAWAY or a close of this side left out is as if it had never come.
             let (connection, stream) = arrival
             let isLeftOut = connection.observe { stream.closeCode == NGHTTP2_REFUSED_STREAM.rawValue }
-            if !isLeftOut { return arrival }
+            if !isLeftOut, !connection.isClosedHere { return arrival }
         }
         return nil
     }

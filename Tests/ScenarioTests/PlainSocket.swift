@@ -176,11 +176,13 @@ final class PlainSocket: Wire, @unchecked Sendable {
         Glibc.shutdown(descriptor, Int32(SHUT_WR))
     }
 
-    /// After TLS failed: lets the peer take the alert that says why, which a reset would overtake.
-    func letAlertArrive() {
-        guard !isClosed, tls?.failure != nil else { return }
-        Glibc.shutdown(descriptor, Int32(SHUT_WR))
-        var block = [UInt8](repeating: 0, count: 4_096)
+    /// Says that no more comes; `close` follows once the peer has taken what was said.
+    func beginEnd() { shutdownWrite() }
+
+    /// Waits a moment for the peer to end too, since a reset for what is not read would overtake what was said last.
+    func awaitPeersEnd() {
+        guard !isClosed else { return }
+        var block = [UInt8](repeating: 0, count: 65_536)
         let end = Date(timeIntervalSinceNow: 1)
         while Self.wait(descriptor, Int16(POLLIN), end.timeIntervalSinceNow),
             recv(descriptor, &block, block.count, Int32(MSG_DONTWAIT)) > 0

@@ -10,7 +10,7 @@ enum Transport: String, CaseIterable, Sendable {
     case upstream = "HTTP/2 upstream"
 
     /// Without `TRANSPORT="HTTP/2 over TLS"` in the environment, which plays that one.
-    private static let usual: [Transport] = [.http1]
+    private static let usual = allCases
 
     static let played: [Transport] = {
         guard let wanted = ProcessInfo.processInfo.environment["TRANSPORT"], !wanted.isEmpty else {
