@@ -140,13 +140,15 @@ public struct TLSConnection: ~Copyable {
             state.pointee.hasStarted = true
         }
         lend(state, ciphertext, &reply)
+        state.pointee.wire.lateMessageLimit = 32 + Int(state.pointee.receivedByteCount >> 20)
         let step = receive(state, into: &plaintext)
         let consumed = ciphertext.count - state.pointee.wire.inputByteCount
         ciphertext.consume(consumed)
         reply.grow(by: state.pointee.wire.outputByteCount)
         state.pointee.receivedByteCount &+= UInt64(consumed)
-        let allowed = 32 + state.pointee.receivedByteCount >> 20
-        if state.pointee.wire.lateMessageCount > allowed, state.pointee.failure == .none {
+        if state.pointee.wire.lateMessageCount > state.pointee.wire.lateMessageLimit,
+            state.pointee.failure == .none
+        {
             state.pointee.failure = .excess
             return .failed
         }
