@@ -22,6 +22,33 @@ struct EndpointTests {
             })
     }
 
+    @Test func `streams are used where they are known or may be hoped for`() {
+        let endpoint = Endpoint(url: "https://name", addresses: [.loopback(port: 1)])
+        for (word, unknown, no, yes) in [
+            (Settings.UpstreamHTTP2.never, false, false, false), (.negotiated, true, false, true),
+            (.always, true, true, true),
+        ] {
+            var settings = Settings.Upstream(endpoints: [])
+            settings.http2 = word
+            let pool = UpstreamPool(settings, endpoints: [endpoint])
+            for (speaks, expected) in [(nil, unknown), (false, no), (true, yes)] as [(Bool?, Bool)] {
+                endpoint.speaksHTTP2 = speaks
+                #expect(pool.multiplexes(endpoint) == expected, "\(word) \(String(describing: speaks))")
+            }
+        }
+    }
+
+    @Test func `the endpoint with fewer exchanges is chosen, whatever carries them`() {
+        let pool = pool(2)
+        var random = RandomSource()
+        pool.endpoints[0].busyCount = 1
+        pool.endpoints[0].streamCount = 20
+        pool.endpoints[1].busyCount = 5
+        for _ in 0..<20 { #expect(pool.choose(&random, now: 0) === pool.endpoints[1]) }
+        pool.endpoints[1].streamCount = 30
+        for _ in 0..<20 { #expect(pool.choose(&random, now: 0) === pool.endpoints[0]) }
+    }
+
     @Test func `failures in a row eject and a success begins anew`() {
         let pool = pool(1)
         let endpoint = pool.endpoints[0]

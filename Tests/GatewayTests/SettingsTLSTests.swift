@@ -82,6 +82,11 @@ struct SettingsTLSTests {
         #expect(!upstream.endpoints.contains { !$0.usesTLS })
     }
 
+    @Test func `without kept connections there are no streams`() throws {
+        let upstream = try Self.read(upstream: "endpoints: [https://nova], keep_alive: off").apis[0].upstream
+        #expect(upstream.http2 == .never)
+    }
+
     @Test func `what an upstream is shown and believed by is read`() throws {
         let keys =
             "server_name: nova.internal, certificate: client.crt, private_key: client.key, insecure: on"

@@ -138,7 +138,8 @@ def test_nothing_malformed_has_reached_the_upstream_later(gatehouse, upstream, f
             and not has_reached(upstream, mark, row.reaches)]
     assert not late, late
     assert not upstream.refusals, upstream.refusals[:3]
-    for kept in upstream.connections:
+    # A connection that was opened for a request whose mistake came first has nothing on it.
+    for kept in filter(None, upstream.connections):
         reason = recording.read_with_h11(bytes(kept))[1]
         assert reason in (None, "the last message is cut short"), (reason, bytes(kept[:2_000]))
     over_tls = len([over for _, over in RUNS if over == "tls"])

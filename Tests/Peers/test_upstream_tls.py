@@ -1,6 +1,7 @@
 """TLS towards upstreams and Keystone: who is believed, who is not, and what an end without a word means."""
 
 import json
+import pathlib
 import re
 import socket
 
@@ -134,6 +135,31 @@ def test_insecure_believes_whoever_answers_and_says_so(tmp_path, https):
             upstream_settings={"http2": "never", "tls": {"insecure": True}}) as running:
         assert harness.ask(running.port, "GET", PATH)[0] == 200
         assert "certificates are not verified" in running.errors()
+
+
+def test_authorities_change_with_a_reload_and_wrong_ones_leave_the_old(tmp_path, https):
+    authorities = tmp_path / "authorities.crt"
+    right = pathlib.Path(origin.CA).read_text()
+    authorities.write_text(right)
+    nginx = https()
+
+    def reload(running, says):
+        count = running.errors().count(says)
+        running.child.send_signal(harness.signal.SIGHUP)
+        harness.wait_until(lambda: running.errors().count(says) > count, 10, lambda: f"{says}: {running.errors()}")
+
+    with gatehouse(tmp_path, nginx.url, ca=str(authorities)) as running:
+        assert harness.ask(running.port, "GET", PATH)[0] == 200
+        authorities.write_text("nothing")
+        reload(running, "settings not changed")
+        assert str(authorities) in running.errors()
+        assert harness.ask(running.port, "GET", PATH)[0] == 200
+        authorities.write_text(pathlib.Path(origin.CERTIFICATES / "other-ca.crt").read_text())
+        reload(running, "settings read again")
+        assert harness.ask(running.port, "GET", PATH)[0] == 502
+        authorities.write_text(right)
+        reload(running, "settings read again")
+        assert harness.ask(running.port, "GET", PATH)[0] == 200
 
 
 class TestClientCertificates:

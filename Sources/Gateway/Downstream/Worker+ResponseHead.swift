@@ -191,7 +191,10 @@ extension Worker {
     }
 
     func finishHead(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
-        connection.pointee.output.append(configuration.viaLine.bytes)
+        // The protocol is that by which the answer came here (RFC 9110 §7.6.3).
+        let cameOnStream = upstreams.find(exchange.pointee.upstream)?.pointee.isStream == true
+        connection.pointee.output.append(
+            cameOnStream ? configuration.http2ViaLine.bytes : configuration.viaLine.bytes)
         if connection.pointee.isStream { return finishStreamHead(exchange, connection) }
         if isDraining { exchange.pointee.closesDownstream = true }
         // Content that nobody will read, beyond what is dropped quietly, ends the connection.

@@ -16,21 +16,14 @@ extension SettingsReading {
         var upstream = Settings.Upstream(endpoints: endpoints)
         let usesTLS = endpoints.first?.usesTLS
         upstream.tls = clientTLS(group, .upstreamTLS, usesTLS: usesTLS)
-        upstream.http2 =
-            group.word("http2", among: Settings.UpstreamHTTP2.allCases.map { ($0.rawValue, $0) })
-            ?? (usesTLS == true ? .negotiated : .never)
-        if upstream.http2 == .negotiated, usesTLS == false {
-            add(
-                group.node("http2")?.mark,
-                "`http2`: `negotiated` needs https; http has never, or always where that is known")
-        }
+        upstream.keepsAlive = group.bool("keep_alive", or: upstream.keepsAlive)
+        upstream.http2 = http2(group, usesTLS: usesTLS, keepsAlive: upstream.keepsAlive)
         upstream.connectTimeout = group.duration(
             "connect_timeout", in: timeLimits, or: upstream.connectTimeout)
         upstream.responseTimeout = group.duration(
             "response_timeout", in: timeLimits, or: upstream.responseTimeout)
         upstream.progressTimeout = group.duration(
             "progress_timeout", in: timeLimits, or: upstream.progressTimeout)
-        upstream.keepsAlive = group.bool("keep_alive", or: upstream.keepsAlive)
         upstream.idleTimeout = group.duration("idle_timeout", in: timeLimits, or: upstream.idleTimeout)
         upstream.maxConnectionCount = group.count(
             "max_connections", in: 1...65_536, or: upstream.maxConnectionCount)
@@ -54,5 +47,20 @@ extension SettingsReading {
         }
         upstream.ejection = values
         return upstream
+    }
+
+    /// What is spoken with the endpoints: what they choose on `https`, HTTP/1.1 on `http`, unless the key says otherwise.
+    private func http2(_ group: SettingsMapping, usesTLS: Bool?, keepsAlive: Bool) -> Settings.UpstreamHTTP2 {
+        let word = group.word("http2", among: Settings.UpstreamHTTP2.allCases.map { ($0.rawValue, $0) })
+        guard let word else { return usesTLS == true && keepsAlive ? .negotiated : .never }
+        if word == .negotiated, usesTLS == false {
+            add(
+                group.node("http2")?.mark,
+                "`http2`: `negotiated` needs https; http has never, or always where that is known")
+        }
+        if word != .never, !keepsAlive {
+            add(group.node("http2")?.mark, "`http2` has no use with `keep_alive: off`")
+        }
+        return word
     }
 }

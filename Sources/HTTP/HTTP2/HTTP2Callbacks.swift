@@ -68,11 +68,12 @@ private func core(_ user: UnsafeMutableRawPointer?) -> HTTP2Core? {
 
 private func beginHeaders(_ core: HTTP2Core, _ frame: UnsafePointer<nghttp2_frame>) -> Int32 {
     let id = frame.pointee.hd.stream_id
+    let isEnd = frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
     if core.pointee.role == .server, frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
         let stream = core.pointee.streams.open(id, user: 0)
         nghttp2_session_set_stream_user_data(core.session, id, stream)
         core.pointee.history.note(id, .open)
-        core.beginHead(.request, stream)
+        core.beginHead(.request, stream, isEnd: isEnd)
         let isOneTooMany = core.pointee.streams.openCount > Int(core.pointee.limits.maxConcurrentStreams)
         guard isOneTooMany || core.pointee.mark.isSelfDependent else { return 0 }
         core.pointee.provokedCount += 1
@@ -86,7 +87,7 @@ private func beginHeaders(_ core: HTTP2Core, _ frame: UnsafePointer<nghttp2_fram
         return Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
     }
     let isHead = core.pointee.role == .client && !stream.pointee.hasFinalHead
-    core.beginHead(isHead ? .response : .trailers, stream)
+    core.beginHead(isHead ? .response : .trailers, stream, isEnd: isEnd)
     return 0
 }
 

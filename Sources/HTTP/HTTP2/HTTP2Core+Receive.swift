@@ -131,6 +131,8 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             pointee.windowsBefore = widestWindows()
             return pointee.usages.controlFrames.take(pointee.limits.budgets.controlFrames, now: now)
                 ? .feed : .fail(.controlFrames)
+        case .priorityUpdate where frame.length >= 4 && frame.prioritized == 0:
+            return .fail(.protocolError)
         case .continuation: return .feed
         // No client may, and a server may not after ENABLE_PUSH 0, which goes before any request.
         case .pushPromise: return .fail(.protocolError)
@@ -288,91 +290,37 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         }
         if let stream = mark.contentStream {
             pointee.mark.contentStream = nil
-            return .content(
-                stream: stream.pointee.id, user: stream.pointee.user, mark.content, isEnd: mark.kind == .end)
+            return takeContent(stream, mark.content, isEnd: mark.kind == .end)
         }
         guard let stream = mark.stream else { return nil }
         switch mark.kind {
         case .head: return .head(stream: stream.pointee.id, user: stream.pointee.user, isEnd: mark.isEnd)
         case .tooLarge: return .tooLarge(stream: stream.pointee.id)
-        default: return .end(stream: stream.pointee.id, user: stream.pointee.user)
-        }
-    }
-}
-
-/// The start of a frame as it is judged: its header and, where these decide, a few bytes more.
-struct HTTP2FrameStart {
-    enum Kind {
-        case data, headers, priority, resetStream, settings, pushPromise, ping, goAway, windowUpdate
-        case continuation, other
-    }
-
-    enum Flag: UInt8 {
-        case endStream = 1
-        case endHeaders = 4
-        case padded = 8
-        case priority = 32
-    }
-
-    let start: UnsafePointer<UInt8>
-    let length: Int
-
-    init(_ start: UnsafePointer<UInt8>) {
-        self.start = start
-        length = Int(start[0]) << 16 | Int(start[1]) << 8 | Int(start[2])
-    }
-
-    init(_ start: UnsafeMutablePointer<UInt8>) { self.init(UnsafePointer(start)) }
-
-    var type: Kind {
-        switch start[3] {
-        case 0: .data
-        case 1: .headers
-        case 2: .priority
-        case 3: .resetStream
-        case 4: .settings
-        case 5: .pushPromise
-        case 6: .ping
-        case 7: .goAway
-        case 8: .windowUpdate
-        case 9: .continuation
-        default: .other
+        default:
+            guard stream.pointee.hasKeptByte else {
+                return .end(stream: stream.pointee.id, user: stream.pointee.user)
+            }
+            stream.pointee.hasKeptByte = false
+            let place = UnsafeRawPointer(stream) + MemoryLayout<HTTP2Stream>.offset(of: \.keptByte)!
+            let byte = ByteView(start: place.assumingMemoryBound(to: UInt8.self), count: 1)
+            return .content(stream: stream.pointee.id, user: stream.pointee.user, byte, isEnd: true)
         }
     }
 
-    var stream: Int32 { Int32(truncatingIfNeeded: number(5)) }
-
-    /// Tells whether a client may have opened the stream.
-    var isOfClient: Bool { start[8] & 1 == 1 }
-
-    func has(_ flag: Flag) -> Bool { start[4] & flag.rawValue != 0 }
-
-    /// How many bytes are looked at before the frame is fed; never more than it has.
-    var judgedCount: Int {
-        switch type {
-        case .headers where has(.priority): 9 + Swift.min(length, has(.padded) ? 5 : 4)
-        case .priority, .windowUpdate: 9 + Swift.min(length, 4)
-        default: 9
+    /// Gives content out, but the last byte of a length only with END_STREAM: whoever counts takes the message for whole then,
+    /// and it is malformed if more comes (RFC 9113 §8.1.1).
+    private func takeContent(_ stream: HTTP2StreamPointer, _ bytes: ByteView, isEnd: Bool) -> HTTP2Event? {
+        var bytes = bytes
+        if stream.pointee.contentLeft >= 0 {
+            // nghttp2 has refused what is past the length.
+            stream.pointee.contentLeft -= Int64(bytes.count)
+            if stream.pointee.contentLeft == 0, !isEnd, let last = bytes.last {
+                stream.pointee.keptByte = last
+                stream.pointee.hasKeptByte = true
+                bytes = bytes.view(0, bytes.count - 1)
+                if bytes.isEmpty { return nil }
+            }
         }
-    }
-
-    /// The stream that this one depends on; nil when the frame does not say.
-    var dependency: Int32? {
-        switch type {
-        case .priority: length >= 4 ? Int32(truncatingIfNeeded: number(9)) : nil
-        case .headers where has(.priority):
-            length >= (has(.padded) ? 5 : 4)
-                ? Int32(truncatingIfNeeded: number(has(.padded) ? 10 : 9)) : nil
-        default: nil
-        }
-    }
-
-    /// A WINDOW_UPDATE's increment; its length is 4.
-    var increment: Int32 { Int32(truncatingIfNeeded: number(9)) }
-
-    /// A 31-bit number at `offset`.
-    private func number(_ offset: Int) -> UInt32 {
-        UInt32(start[offset] & 0x7F) << 24 | UInt32(start[offset + 1]) << 16 | UInt32(start[offset + 2]) << 8
-            | UInt32(start[offset + 3])
+        return .content(stream: stream.pointee.id, user: stream.pointee.user, bytes, isEnd: isEnd)
     }
 }

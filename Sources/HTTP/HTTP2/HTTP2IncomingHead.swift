@@ -18,6 +18,9 @@ struct HTTP2IncomingHead {
     var isTooLarge = false
     var hasLine = false
     var hasLength = false
+    var length: Int64 = -1
+    /// END_STREAM is on the HEADERS.
+    var isEnd = false
     /// A response's, not an interim one's.
     var isFinal = false
     var method = ByteRange.empty
@@ -29,8 +32,8 @@ struct HTTP2IncomingHead {
 }
 
 extension UnsafeMutablePointer where Pointee == HTTP2State {
-    func beginHead(_ kind: HTTP2IncomingHead.Kind, _ stream: HTTP2StreamPointer) {
-        pointee.incoming = HTTP2IncomingHead(kind: kind, stream: stream)
+    func beginHead(_ kind: HTTP2IncomingHead.Kind, _ stream: HTTP2StreamPointer, isEnd: Bool) {
+        pointee.incoming = HTTP2IncomingHead(kind: kind, stream: stream, isEnd: isEnd)
         pointee.head.removeAll()
         pointee.cookies.removeAll()
     }
@@ -140,9 +143,14 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
                 pointee.cookies.append(value)
                 if pointee.cookies.count > pointee.limits.headByteCount { pointee.incoming.isTooLarge = true }
                 return
-            case 14 where name.equals("content-length"): pointee.incoming.hasLength = true
             default: break
             }
+        }
+        if name.count == 14, name.equals("content-length"), let length = Decimal.read(value) {
+            // Whoever reads «0» takes the request for ended: it is not before END_STREAM.
+            if length == 0, !pointee.incoming.isEnd, pointee.incoming.kind == .request { return }
+            pointee.incoming.hasLength = true
+            pointee.incoming.length = Int64(clamping: length)
         }
         // Room was made for the whole line: one check instead of five.
         guard pointee.head.room >= name.count + value.count + 4,
@@ -171,6 +179,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             return
         }
         if pointee.incoming.isFinal { stream.pointee.hasFinalHead = true }
+        stream.pointee.contentLeft = pointee.incoming.length
         finishHead(kind, isEnd)
         if pointee.incoming.isMalformed {
             pointee.mark.kind = .malformed

@@ -8,6 +8,11 @@ struct HTTP2Stream {
     var isOpen = false
     /// Content given to the owner and not consumed yet.
     var unconsumed: Int32 = 0
+    /// Content that is still to come by the head's length; below 0 when it gave none.
+    var contentLeft: Int64 = -1
+    /// The content's last byte, kept back until END_STREAM came.
+    var keptByte: UInt8 = 0
+    var hasKeptByte = false
     var code: UInt32 = 0
     /// Its first HEADERS went out (client).
     var isSent = false

@@ -141,6 +141,24 @@ struct HTTP2ConformanceTests {
             Wire.frame(.headers, 1, 1, Wire.section(Wire.get)) + Wire.frame(.continuation, 4, 0, [])),
     ]
 
+    static let priorities: [Row] = [
+        Row(
+            "7.1 of RFC 9218", "PRIORITY_UPDATE of stream 0", "goaway 1",
+            Wire.frame(.priorityUpdate, 0, 0, Wire.number(0) + "u=1".latin1)),
+        Row(
+            "7.1 of RFC 9218", "PRIORITY_UPDATE on a stream", "goaway 1",
+            Wire.frame(.priorityUpdate, 0, 1, Wire.number(1) + "u=1".latin1)),
+        Row(
+            "7.1 of RFC 9218", "PRIORITY_UPDATE of three bytes", "goaway 6",
+            Wire.frame(.priorityUpdate, 0, 0, [0, 0, 1])),
+        Row(
+            "7.1 of RFC 9218", "PRIORITY_UPDATE of an even stream", "goaway 1",
+            Wire.frame(.priorityUpdate, 0, 0, Wire.number(2) + "u=1".latin1)),
+        Row(
+            "7.1 of RFC 9218", "PRIORITY_UPDATE whose value is none", nil,
+            Wire.frame(.priorityUpdate, 0, 0, Wire.number(1) + "?".latin1)),
+    ]
+
     static let messages: [Row] = [
         Row(
             "8.1", "trailers without END_STREAM", "reset 1 1",
@@ -208,7 +226,8 @@ struct HTTP2ConformanceTests {
         Row("8.4 of RFC 8441", ":protocol", "reset 1 1", fields((":protocol", "websocket"))),
     ]
 
-    @Test(arguments: frames + messages) func `a frame or message out of order is answered as the RFC says`(
+    @Test(arguments: frames + priorities + messages)
+    func `a frame or message out of order is answered as the RFC says`(
         _ row: Row
     ) {
         let (seen, written) = SessionBed.everyWay(Wire.greeting + row.bytes)
@@ -229,9 +248,10 @@ struct HTTP2ConformanceTests {
     }
 
     @Test func `the rows are counted`() {
-        print("RFC 9113 rows of the session: \(Self.frames.count + Self.messages.count)")
+        print("RFC 9113 rows of the session: \((Self.frames + Self.priorities + Self.messages).count)")
         #expect(
-            Set((Self.frames + Self.messages).map(\.name)).count == Self.frames.count + Self.messages.count)
+            Set((Self.frames + Self.priorities + Self.messages).map(\.name)).count
+                == (Self.frames + Self.priorities + Self.messages).count)
     }
 
     @Test func `a preface that is none ends the connection at its first wrong byte`() {

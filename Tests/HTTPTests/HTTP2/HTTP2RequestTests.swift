@@ -67,6 +67,47 @@ struct HTTP2RequestTests {
         #expect(RequestSnapshot.read([text.latin1]).result == row.result)
     }
 
+    @Test func `the last byte of a length is told with the stream's end and not before`() {
+        let bed = SessionBed()
+        bed.feed(Wire.greeting + Wire.headers(1, Wire.post + [("content-length", "4")], isEnd: false))
+        bed.feed(Wire.data(1, "abcd"))
+        #expect(bed.seen.last == .content(1, "abc", isEnd: false))
+        bed.feed(Wire.data(1, "", isEnd: true))
+        #expect(bed.seen.last == .content(1, "abcd", isEnd: true))
+        bed.feed(Wire.headers(3, Wire.post + [("content-length", "1")], isEnd: false) + Wire.data(3, "x"))
+        guard case .head(3, _, false) = bed.seen.last else {
+            Issue.record("\(bed.seen)")
+            return
+        }
+        bed.feed(Wire.data(3, "y"))
+        #expect(bed.seen.last == .closed(1_003, HTTP2Code.protocolError, wasRefused: false))
+        bed.feed(Wire.headers(5, Wire.post + [("content-length", "2")], isEnd: false) + Wire.data(5, "ab"))
+        bed.feed(Wire.headers(5, [("x-sum", "1")]))
+        #expect(bed.seen.last == .content(5, "ab", isEnd: true))
+    }
+
+    @Test func `a length of 0 without the stream's end is none yet`() {
+        let bed = SessionBed()
+        bed.feed(Wire.greeting + Wire.headers(1, Wire.post + [("content-length", "0")], isEnd: false))
+        #expect(
+            bed.seen == [
+                .head(
+                    1,
+                    "POST /v2.1/servers HTTP/1.1\r\nhost: nova.example\r\ntransfer-encoding: chunked\r\n\r\n",
+                    isEnd: false)
+            ])
+        bed.feed(Wire.data(1, "x"))
+        #expect(bed.seen.last == .closed(1_001, HTTP2Code.protocolError, wasRefused: false))
+        let ended = SessionBed()
+        ended.feed(Wire.greeting + Wire.headers(1, Wire.post + [("content-length", "0")]))
+        #expect(
+            ended.seen == [
+                .head(
+                    1, "POST /v2.1/servers HTTP/1.1\r\nhost: nova.example\r\ncontent-length: 0\r\n\r\n",
+                    isEnd: true)
+            ])
+    }
+
     @Test func `a field section in Huffman code and from the tables reads the same`() {
         // RFC 7541 §C.4.1 and §C.4.2, as they stand there.
         let one: [UInt8] = [
