@@ -21,8 +21,6 @@ struct ConnectionState {
     var wire: COpenSSL_wire
     let ssl: OpaquePointer
     let context: TLSContext
-    /// Which endpoint's session to resume and replace; a client's alone.
-    var sessionKey: UInt64 = 0
     var hasStarted = false
     var isEstablished = false
     /// The peer's close_notify came.
@@ -33,6 +31,8 @@ struct ConnectionState {
     var alert: UInt8 = 0
     /// The most content of one record: 16 KiB, or less if the peer asked (RFC 6066 §4).
     var maxRecordByteCount = 16_384
+    /// Which endpoint's session to resume and replace; a client's alone.
+    var sessionKey: UInt64 = 0
     var sentAt: UInt64 = 0
     var burstByteCount = 0
     var receivedByteCount: UInt64 = 0
