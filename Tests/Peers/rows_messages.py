@@ -154,6 +154,9 @@ LIMITS = [
          headers(3, block(get()[:4]) + b"\xbe")], answer(stream=3), reaches="whole"),
     Row("10.3", "what the answer may hold", "Field names are lower case, no field is specific to a connection, one :status comes first.",
         ask(), answer(check=lambda found, peer: found.values(b"x-gatehouse-request-id") and not peer.wrong), reaches="whole"),
+    Row("8.2.2", "what an HTTP/1.1 answer says of its connection", "An intermediary transforming an HTTP/1.x message to HTTP/2 MUST "
+        "remove connection-specific header fields.", ask(path=b"/v2.1/stream/hop.MARKMARK"), answer(
+            check=lambda found, peer: found.values(b"x-kept") and not found.values(b"x-hop")), reaches="whole"),
     Row("8.2.3", "two Set-Cookie of the upstream", "Fields of a list of lines that cannot be joined stay apart.", ask(),
         answer(check=lambda found, peer: found.values(b"set-cookie") == [b"a=b", b"c=d"]), reaches="whole"),
     Row("6.9.1", "one stalled stream of many", "A sender that is stalled on one stream can send on others.",

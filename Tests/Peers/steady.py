@@ -62,7 +62,7 @@ def main():
 class Steady:
     """Both clients, each in a process of its own, while the body of the `with` runs."""
 
-    def __init__(self, port, pace=50):
+    def __init__(self, port, pace=100):
         self.children = {
             protocol: subprocess.Popen(
                 [sys.executable, __file__, protocol, str(port), str(pace)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -18,7 +18,7 @@ from frames import (
     END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, INITIAL_WINDOW_SIZE, block, data, headers, settings, window_update)
 from rows import get, put
 
-QUIET, ATTACK = 1.5, 3.0
+QUIET, ATTACK = 1.0, 2.0
 SECOND = "127.0.0.2"
 CERTIFICATES = harness.ROOT / "Tests" / "Certificates"
 FAILURES = "gatehouse_http2_failures_total"
@@ -219,6 +219,34 @@ def advance(peer, written, places, index, until):
         return False
 
 
+@pytest.mark.parametrize("which", ["no window", "an upload that stops"])
+def test_a_stalled_stream_ends_by_a_deadline_though_others_of_its_connection_go_on(patient, figures, which):
+    """Streams that wait for their client end one by one; the connection is not what is slow."""
+    with peers.Peer(patient.port, seconds=10) as client:
+        client.start((INITIAL_WINDOW_SIZE, 0))
+        if which == "no window":
+            client.send(b"".join(headers(stream, LIST_BLOCK) for stream in range(1, 20, 2)))
+        else:
+            fields = [*get(method=b"POST", path=LIST), (b"content-type", b"application/json"), (b"content-length", b"1000")]
+            client.send(b"".join(headers(stream, fields, END_HEADERS) + data(stream, b"{", 0) for stream in range(1, 20, 2)))
+        begun, stream = time.monotonic(), 101
+
+        def are_over():
+            found = [client.answers.get(stream) for stream in range(1, 20, 2)]
+            return all(answer and (answer.is_ended or answer.reset is not None or answer.status == 408) for answer in found)
+
+        while not are_over():
+            assert time.monotonic() < begun + 15, client.answers
+            client.send(headers(stream, LIST_BLOCK) + window_update(stream, 100_000) + window_update(0, 20_000))
+            answer = client.answer(stream)
+            assert answer.status == 200 and answer.is_ended, answer
+            stream += 2
+            time.sleep(0.02)
+        figures.note(f"ten streams ended after {time.monotonic() - begun:.1f} s; {(stream - 101) // 2} requests went on beside them")
+        assert client.going_away is None and not client.wrong, client.wrong
+    patient.wait_for_rest()
+
+
 # Many who read nothing
 
 STREAMS, CONNECTIONS = 100, 100
@@ -267,3 +295,38 @@ def test_10000_streams_over_100_connections_of_stalled_readers_stay_inside_a_bou
             for reader in readers:
                 reader.close()
             gatehouse.wait_for_rest(60)
+
+
+def test_content_that_no_upstream_takes_is_bounded_by_the_windows(tmp_path, figures):
+    """2,000 uploads on 20 connections fill every window they are given; the upstream reads none of it."""
+    connections = 20
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        listener.bind((harness.LOOPBACK, 0))
+        listener.listen(1_024)
+        url = f"http://{harness.LOOPBACK}:{listener.getsockname()[1]}"
+        with harness.Gatehouse(tmp_path, url, definitions=(harness.STREAM,)) as gatehouse:
+            harness.ask(gatehouse.port, "GET", "/v2.1/none")
+            before, sent = gatehouse.resident_bytes(), 0
+            senders = []
+            for _ in range(connections):
+                sender = peers.Peer(gatehouse.port, seconds=10).start()
+                sender.pong(b"all said")
+                window, room = sender.settings.get(INITIAL_WINDOW_SIZE, frames.WINDOW), frames.WINDOW
+                room += sum(int.from_bytes(found.payload, "big") for found in sender.frames
+                            if found.kind == frames.WINDOW_UPDATE and not found.stream)
+                for stream in range(1, 2 * STREAMS, 2):
+                    size = min(window, room, frames.FRAME_BYTES)
+                    sender.send(headers(stream, put(path=b"/v2.1/stream/upload"), END_HEADERS) + data(stream, b"x" * size, 0))
+                    room -= size
+                    sent += size
+                sender.pong(b"all read")
+                senders.append(sender)
+            now, most = gatehouse.resident_bytes(), peak_bytes(gatehouse)
+            bound = sent + connections * STREAMS * 10_240 + (16 << 20)
+            figures.note(
+                f"{connections * STREAMS} uploads, {sent / 1e6:.1f} MB sent into the windows: VmRSS {before / 1e6:.1f} MB before, "
+                f"{now / 1e6:.1f} MB with them, VmHWM {most / 1e6:.1f} MB, bound {bound / 1e6:.0f} MB over the first")
+            assert most - before < bound
+            for sender in senders:
+                sender.close()

@@ -14,7 +14,7 @@ import harness
 import peer as peers
 import recording
 import test_streaming
-from frames import END_HEADERS, NO_ERROR, data, headers
+from frames import END_HEADERS, INTERNAL_ERROR, NO_ERROR, data, headers
 from rows import get, put
 
 upstream = test_streaming.upstream
@@ -107,6 +107,33 @@ def test_sigterm_drains_streams_in_progress_finish_and_no_new_ones_begin(tmp_pat
         assert 5 not in client.answers or client.answers[5].fields is None, client.answers
         assert not client.wrong, client.wrong
     assert gatehouse.child.wait(10) == 0, gatehouse.errors()[-2_000:]
+
+
+@pytest.mark.parametrize("action, more", [
+    ("cut_at", {"at": 30}), ("cut_at", {"at": 400}), ("reset", {"at": 0}), ("reset", {"at": 300}), ("wrong_length", {"delta": 50}),
+    ("garbage", {}), ("close_before_answer", {}), ("html", {"status": 502}), ("empty", {"status": 503})])
+@pytest.mark.parametrize("path", [b"/v2.1/servers?limit=7", b"/v2.1/flavors/1", b"/v2.1/servers/detail"])
+def test_an_upstream_fault_is_one_answer_or_a_reset_stream(gatehouse, cloud, path, action, more):
+    """What was cut is never ended as if it were whole (RFC 9113 §8.1.1), and the connection's other streams go on."""
+    cloud.add_fault(action, path.split(b"?")[0].decode(), count=0, **more)
+    fresh = (b"cache-control", b"no-cache")
+    with peers.Peer(gatehouse.port, seconds=20, gives_back=True) as client:
+        client.start()
+        client.send(headers(1, get(fresh, path=path)) + headers(3, get(path=b"/v2.1/stream/3000000")))
+        found = client.answer(1)
+        if found.is_ended and found.status == 200:
+            assert set(json.loads(bytes(found.content))) <= {"servers", "flavor", "servers_links"} and action != "wrong_length"
+        elif found.is_ended:
+            assert found.status in (502, 503, 504) and len(json.loads(bytes(found.content))) == 1, found
+        else:
+            assert found.reset == INTERNAL_ERROR, found
+        assert zlib.crc32(bytes(client.answer(3).content)) == bulk.pattern_crc(3_000_000)
+        cloud.control("DELETE", "/faults")
+        client.send(headers(5, get(path=b"/v2.1/stream/10")))
+        assert client.answer(5).status == 200 and client.going_away is None and not client.wrong, client.wrong
+    harness.wait_until(
+        lambda: harness.ask(gatehouse.port, "GET", "/v2.1/servers", {"Cache-Control": "no-cache"})[0] == 200, 10,
+        "the upstream is used again")
 
 
 def test_an_idle_connection_is_told_before_it_is_closed(tmp_path, cloud):

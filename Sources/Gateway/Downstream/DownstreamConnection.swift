@@ -89,9 +89,6 @@ struct DownstreamConnection: ~Copyable {
     let streamID: Int32
     var nextStream = Handle.none
     var previousStream = Handle.none
-    /// Content that its length announces and that was not used yet; meaningful while `hasLength`.
-    var lengthLeft: UInt64 = 0
-    var hasLength = false
     /// Neither side sends on it any more, so there is nothing left to reset.
     var isStreamOver = false
     /// The last byte of its answer was handed over for sending.

@@ -166,14 +166,7 @@ extension Worker {
                 exchange.pointee.head.expectsContinue && !connection.pointee.content.isEnded
             exchange.pointee.closesDownstream = !exchange.pointee.head.keepsAlive || isDraining
             clearDeadline(connection)
-            if awaitsEnd(connection) {
-                exchange.pointee.wait = .content
-                setDeadline(connection, now + configuration.contentProgressNanoseconds)
-            } else if connection.pointee.isAdmin {
-                answerAdmin(exchange)
-            } else {
-                advance(exchange)
-            }
+            if connection.pointee.isAdmin { answerAdmin(exchange) } else { advance(exchange) }
             return true
         case .refused(let refusal):
             refuseHead(connection, exchange, refusal)

@@ -5,18 +5,13 @@ internal import Loop
 extension Worker {
     /// The next piece of the request's content at the front of the connection's input.
     func nextPiece(_ connection: DownstreamPointer, limit: Int) -> ContentPiece {
-        connection.pointee.content.next(
-            connection.pointee.isStream ? usableInput(connection) : connection.pointee.input.readable,
-            limit: limit)
+        connection.pointee.content.next(connection.pointee.input.readable, limit: limit)
     }
 
     func consumePiece(_ connection: DownstreamPointer, _ piece: ContentPiece) {
         let count = connection.pointee.content.consume(piece)
         connection.pointee.input.consume(count)
-        if connection.pointee.isStream {
-            connection.pointee.lengthLeft -= min(connection.pointee.lengthLeft, UInt64(count))
-            openWindow(connection, by: count)
-        }
+        if connection.pointee.isStream { openWindow(connection, by: count) }
     }
 
     /// Tells whether the request's content is over: it was all read, or with HTTP/2 its stream ended behind what was read.

@@ -66,31 +66,10 @@ extension Worker {
     /// What a head means on a stream besides what the reader made of its HTTP/1.1 form.
     func takeStreamHead(_ slot: DownstreamPointer, _ exchange: ExchangePointer) {
         exchange.pointee.head.version = .http2
-        guard !slot.pointee.peerEnded else { return }
-        // Its frames say where the content ends; only the next hop sees chunks, or a length.
-        slot.pointee.content = ContentReader(.untilClose)
-        if case .length(let length) = exchange.pointee.head.framing {
-            slot.pointee.hasLength = true
-            slot.pointee.lengthLeft = length
+        if case .chunked = exchange.pointee.head.framing {
+            // Content without a length: its frames say where it ends, and only the next hop sees chunks.
+            slot.pointee.content = ContentReader(.untilClose)
         }
-    }
-
-    /// What of a stream's input may be used: until the stream has ended, not the last byte of the announced content.
-    ///
-    /// More content than announced makes a request malformed (RFC 9113 §8.1.1), which shows only behind its last byte, and
-    /// the next hop would have had a whole one by then.
-    func usableInput(_ slot: DownstreamPointer) -> ByteView {
-        let input = slot.pointee.input.readable
-        guard slot.pointee.hasLength, !slot.pointee.peerEnded, input.count >= slot.pointee.lengthLeft else {
-            return input
-        }
-        return input.view(0, max(0, input.count - 1))
-    }
-
-    /// A request that announces no content while its stream goes on waits for the stream's end.
-    func awaitsEnd(_ slot: DownstreamPointer) -> Bool {
-        slot.pointee.isStream && slot.pointee.hasLength && slot.pointee.lengthLeft == 0
-            && !slot.pointee.peerEnded && !slot.pointee.content.isEnded
     }
 
     /// Gives a stream's exchange the content that came for it.
@@ -135,18 +114,9 @@ extension Worker {
     /// The client's side of a stream is over.
     func endStreamContent(_ user: UInt64) {
         guard let slot = downstreams.find(Handle(bits: user)), slot.pointee.state != .closed else { return }
-        let stage = exchanges.find(slot.pointee.exchange)?.pointee.stage
-        let wasHeld = awaitsEnd(slot) && stage == .identify
         slot.pointee.peerEnded = true
         guard let exchange = exchanges.find(slot.pointee.exchange), !slot.pointee.content.isEnded else {
             return
-        }
-        if wasHeld {
-            slot.pointee.content.isEnded = true
-            exchange.pointee.contentComplete = true
-            clearDeadline(slot)
-            advance(exchange)
-            return settleStream(slot)
         }
         continueExchange(slot, exchange)
     }
