@@ -283,8 +283,16 @@ class SealedHouse(test_clients.House):
         self.home.mkdir()
 
 
-def test_the_openstack_client_over_https_with_a_ca_file(tmp_path):
-    house = SealedHouse(tmp_path)
+@pytest.fixture
+def house(tmp_path):
+    running = SealedHouse(tmp_path)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def test_the_openstack_client_over_https_with_a_ca_file(house):
     done = house.run("openstack", "--os-cacert", str(CA), "server", "list", "-f", "json")
     assert len(json.loads(done.stdout)) == 7
     house.check_all_passed_the_gateway()
@@ -295,4 +303,3 @@ def test_the_openstack_client_over_https_with_a_ca_file(tmp_path):
         "openstack", "--os-cacert", str(CA), "server", "create", "--flavor", "m1.tiny", "--image",
         "cirros-0.6.2-x86_64", "--network", "private", "--wait", "-f", "json", "sealed", check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    house.close()
