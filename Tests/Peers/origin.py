@@ -11,11 +11,13 @@ import h2.connection
 import h2.events
 import h2.exceptions
 import h2.settings
+import psutil
 
 import harness
 
 CERTIFICATES = pathlib.Path(__file__).resolve().parents[1] / "Certificates"
 NGINX = harness.find_program("nginx")
+NGHTTPD = harness.find_program("nghttpd")
 CA = str(CERTIFICATES / "ca.crt")
 
 
@@ -88,6 +90,42 @@ class Nginx(harness.Process):
         if self.child.poll() is None:
             self.terminate()
         self.holder.close()
+
+
+class Nghttpd(harness.Process):
+    """nghttp2's own server; it answers with the files of its directory, and takes content without looking at it."""
+
+    name = "nghttpd"
+
+    def __init__(self, directory, files, tls=True, *arguments):
+        super().__init__(directory)
+        for name, content in files.items():
+            path = self.directory / "files" / name.lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        self.tls = tls
+        certificate, key = pair("localhost-ecdsa")
+        self.spawn([
+            NGHTTPD, "-a", harness.LOOPBACK, "-d", self.directory / "files", *arguments,
+            *([] if tls else ["--no-tls"]), "0", *([key, certificate] if tls else [])])
+        self.port = harness.wait_until(self.listens, 10, lambda: f"nghttpd listens: {self.errors()}")
+
+    def listens(self):
+        """The port that the kernel chose."""
+        self.assert_alive()
+        found = [one.laddr.port for one in psutil.Process(self.pid).net_connections() if one.status == "LISTEN"]
+        return found[0] if found else None
+
+    @property
+    def url(self):
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.child.poll() is None:
+            self.terminate()
 
 
 class Ending:

@@ -1,5 +1,7 @@
 """Ends of HTTP/2 towards upstreams: refusals, resets, goodbyes, silence, and what is sent again after them."""
 
+import os
+import random
 import re
 import socket
 import struct
@@ -154,3 +156,61 @@ class TestEnds:
             harness.wait_until(lambda: not framed.peers[0].is_open, 5, "the old connection ends")
             assert harness.ask(running.port, "GET", PATH)[0] == 200
             assert len(framed.peers) == 2
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_whatever_the_endpoint_does_nothing_is_left_behind(tmp_path, figures, tls):
+    """Answers, refusals, resets, goodbyes and broken connections in an order from a seed; each request has one answer."""
+    seed = int(os.environ.get("PEERS_SEED", "20261122"))
+    rng, lock = random.Random(seed), threading.Lock()
+
+    def serve(stream):
+        with lock:
+            deed = rng.choices(
+                ["answer", "large", "refuse", "reset", "cut", "goodbye", "break"], [60, 15, 10, 5, 4, 4, 2])[0]
+        peer = stream.peer
+        if deed == "refuse":
+            stream.reset(h2.errors.ErrorCodes.REFUSED_STREAM)
+        elif deed == "reset":
+            stream.reset(h2.errors.ErrorCodes.INTERNAL_ERROR)
+        elif deed == "cut":
+            stream.answer(content=b"x" * 5_000, ends=False)
+            peer.push()
+            stream.reset(h2.errors.ErrorCodes.INTERNAL_ERROR)
+        elif deed == "goodbye":
+            peer.connection.close_connection(h2.errors.ErrorCodes.NO_ERROR, last_stream_id=stream.id - 2)
+            peer.wish(peer.socket.close)
+        elif deed == "break":
+            peer.socket.close()
+        else:
+            stream.answer(content=b"x" * (200_000 if deed == "large" else 100))
+
+    with origin.Framed(serve, tls=tls) as framed, gatehouse(
+            tmp_path, framed.url, STREAM, http2="always", max_connections=3, max_idle_connections=3,
+            ejection={"failures": 0}) as running:
+        found = {}
+
+        def work(place):
+            for index in range(40):
+                method = "GET" if (place + index) % 3 else "PUT"
+                body = b"c" * (index * 997) if method == "PUT" else None
+                try:
+                    status, _, content = harness.ask(
+                        running.port, method, f"/v2.1/stream/{place}",
+                        {"Content-Type": "application/octet-stream"} if body is not None else {}, body, timeout=60)
+                    outcome = status if status != 200 else (200, content.count(b"x"))
+                except (OSError, harness.http.client.HTTPException) as error:
+                    outcome = "broken off" if "timed out" not in str(error) else "timed out"
+                with lock:
+                    found[outcome] = found.get(outcome, 0) + 1
+
+        threads = [threading.Thread(target=work, args=(place,)) for place in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert set(found) <= {(200, 100), (200, 200_000), 502, 503, "broken off"}, found
+        assert sum(found.values()) == 480
+        assert found[200, 100] > 100 and found[200, 200_000] > 5, found
+        running.assert_alive()
+        figures.note(f"seed {seed}: {found}, {len(framed.peers)} connections, {len(framed.requests)} requests arrived")

@@ -75,6 +75,32 @@ class TestPlainStreams(streams.StreamTests):
     upstream_settings = {"http2": "always"}
 
 
+@pytest.mark.skipif(not origin.NGHTTPD, reason="nghttpd is not installed")
+class TestNghttpd:
+    FILES = {f"/v2.1/stream/{count}": bulk.PATTERN[:count] for count in (0, 1, 16_384, 100_000)}
+
+    @pytest.fixture(params=[True, False], ids=["tls", "plain"])
+    def running(self, tmp_path, request):
+        with origin.Nghttpd(tmp_path / "origin", self.FILES, request.param, "-m", "4") as nghttpd, \
+                gatehouse(tmp_path, nghttpd.url, STREAM, http2="always") as running:
+            yield running
+
+    def test_contents_come_whole(self, running):
+        for name, content in self.FILES.items():
+            assert harness.ask(running.port, "GET", name)[::2] == (200, content)
+
+    def test_many_at_once_keep_to_its_number_of_streams(self, running):
+        answers = ask_all(running, 60, "/v2.1/stream/100000", timeout=30)
+        assert {(status, len(content)) for status, content in answers} == {(200, 100_000)}
+        assert running.metrics()["gatehouse_upstream_http2_refusals_total"] == 0
+
+    def test_content_is_taken(self, running):
+        for body in (bulk.PATTERN[:200_000], iter([bulk.PATTERN[:50_000]] * 3)):
+            status, _, _ = harness.ask(
+                running.port, "PUT", "/v2.1/stream/1", {"Content-Type": "application/octet-stream"}, body)
+            assert status == 200
+
+
 class TestRequests:
     def test_many_share_one_connection(self, tmp_path):
         gate = threading.Event()

@@ -299,7 +299,9 @@ extension Worker {
             return breakDownstream(connection, failure)
         }
         abandonUpstream(exchange)
-        if exchange.pointee.stage == .identify { exchange.pointee.requestID.renew(&random, scratch: &scratch) }
+        if exchange.pointee.stage == .identify {
+            exchange.pointee.requestID.renew(&random, scratch: &scratch)
+        }
         exchange.pointee.closesDownstream = true
         connection.pointee.state = .exchange
         connection.pointee.content.isEnded = true

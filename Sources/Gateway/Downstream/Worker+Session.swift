@@ -143,16 +143,22 @@ extension Worker {
             if !isDraining { clearDeadline(connection) }
         } else if connection.pointee.wasBusy || connection.pointee.deadline == 0 {
             connection.pointee.wasBusy = false
-            setDeadline(connection, now + configuration.idleNanoseconds)
+            if !isDraining {
+                setDeadline(connection, now + configuration.idleNanoseconds)
+            } else if connection.pointee.deadline == 0 || connection.pointee.deadline > now + Self.farewell {
+                setDeadline(connection, now + Self.farewell)
+            }
         }
         startReading(connection)
     }
 
+    /// What a client sent before it heard of the end arrives within this time.
+    private static var farewell: UInt64 { 250_000_000 }
+
     /// Tells a client that no further stream will be served (RFC 9113 §6.8), in two steps so that none is lost.
     func drainSession(_ connection: DownstreamPointer) {
         connection.pointee.session.drain()
-        // What it sent before it heard of it arrives within this time.
-        setDeadline(connection, now + 250_000_000)
+        setDeadline(connection, now + Self.farewell)
         settleLater(connection)
     }
 

@@ -100,7 +100,8 @@ private func frameReceived(_ core: HTTP2Core, _ frame: UnsafePointer<nghttp2_fra
         if isEnd {
             core.pointee.mark.stream = core.stream(header.stream_id)
             core.pointee.mark.kind = .end
-        } else if !core.pointee.mark.frameHasContent {
+        } else if header.length > 0, !core.pointee.mark.frameHasContent {
+            // Padding alone; a frame without a byte was counted by its header.
             core.pointee.mark.kind = .emptyData
         }
     case NGHTTP2_SETTINGS.rawValue:

@@ -112,7 +112,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         guard frame.length <= Int(pointee.limits.maxFrameByteCount) else { return .fail(.frameSizeError) }
         switch frame.type {
         case .headers: return judgeHeaders(frame, now)
-        case .data: return judgeData(frame)
+        case .data: return judgeData(frame, now)
         case .priority: return judgePriority(frame, now)
         case .resetStream:
             return pointee.usages.resets.take(pointee.limits.budgets.resets, now: now)
@@ -155,7 +155,7 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
             pointee.history.note(frame.stream, .ignored)
             return .feed
         }
-        if let stream = stream(frame.stream) {
+        if let stream = stream(frame.stream), !stream.pointee.isResetCounted {
             guard pointee.mark.isSelfDependent else { return .feed }
             pointee.mark.isSelfDependent = false
             return reset(stream, HTTP2Code.protocolError, now) ? .feed : .fail(.provokedResets)
@@ -163,7 +163,10 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         switch pointee.history.find(frame.stream) {
         case .skipped: return .fail(.protocolError)
         case .ended: return .fail(.streamClosed)
-        case .ignored, .open: return .feed
+        case .ignored, .open:
+            // One field section may be late for a stream, its trailers.
+            return pointee.usages.emptyFrames.take(pointee.limits.budgets.emptyFrames, now: now)
+                ? .feed : .fail(.emptyFrames)
         }
     }
 
@@ -179,13 +182,22 @@ extension UnsafeMutablePointer where Pointee == HTTP2State {
         return frame.length <= Int(pointee.limits.maxFrameByteCount) ? .feed : .fail(.frameSizeError)
     }
 
-    private func judgeData(_ frame: HTTP2FrameStart) -> Judgement {
+    private func judgeData(_ frame: HTTP2FrameStart, _ now: UInt64) -> Judgement {
+        if frame.length == 0, !frame.has(.endStream),
+            !pointee.usages.emptyFrames.take(pointee.limits.budgets.emptyFrames, now: now)
+        {
+            return .fail(.emptyFrames)
+        }
         guard pointee.role == .server, frame.isOfClient, !pointee.history.isNew(frame.stream),
-            stream(frame.stream) == nil
+            stream(frame.stream)?.pointee.isResetCounted != false
         else { return .feed }
         switch pointee.history.find(frame.stream) {
         case .skipped, .ended: return .fail(.streamClosed)
-        case .ignored, .open: return .feed
+        case .ignored, .open:
+            // nghttp2 ignores it without a word, so what has no content is counted here.
+            guard frame.has(.padded) || frame.length == 0 && frame.has(.endStream) else { return .feed }
+            return pointee.usages.emptyFrames.take(pointee.limits.budgets.emptyFrames, now: now)
+                ? .feed : .fail(.emptyFrames)
         }
     }
 

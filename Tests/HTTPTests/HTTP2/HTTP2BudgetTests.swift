@@ -51,6 +51,11 @@ struct HTTP2BudgetTests {
         }
     }
 
+    /// A malformed request, and then frames that come late for it.
+    static func late(_ index: Int, _ frame: [UInt8]) -> [UInt8] {
+        index == 0 ? Wire.headers(1, Wire.post + [("host", "other")], isEnd: false) : frame
+    }
+
     static let floods: [Flood] = [
         Flood("rapid reset", .resets, 200) {
             let stream = UInt32($0 * 2 + 1)
@@ -101,6 +106,14 @@ struct HTTP2BudgetTests {
         Flood("DATA of padding alone", .emptyFrames, 100) { index in
             (index == 0 ? Wire.headers(1, Wire.post, isEnd: false) : [])
                 + Wire.frame(.data, 8, 1, [3, 0, 0, 0])
+        },
+        Flood("empty DATA for a stream we reset", .emptyFrames, 101) { late($0, Wire.data(1, "")) },
+        Flood("ends for a stream we reset", .emptyFrames, 101) { late($0, Wire.data(1, "", isEnd: true)) },
+        Flood("padding for a stream we reset", .emptyFrames, 101) {
+            late($0, Wire.frame(.data, 8, 1, [2, 0, 0]))
+        },
+        Flood("trailers for a stream we reset", .emptyFrames, 101) {
+            late($0, Wire.headers(1, [("x", "y")]))
         },
         Flood("small WINDOW_UPDATEs", .smallWindows, 1_000) { _ in Wire.windowUpdate(0, 1) },
     ]
