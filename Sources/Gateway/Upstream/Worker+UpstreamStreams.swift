@@ -257,7 +257,10 @@ extension Worker {
     /// No more will come: an answer that began ends here, and its framing says whether that is all of it.
     func streamBroke(_ stream: UpstreamPointer, _ failure: Failure) {
         guard stream.pointee.state == .busy, !stream.pointee.peerEnded else { return }
-        guard stream.pointee.headRead else { return upstreamFailed(stream, failure) }
+        // A head that came just before is still to be read.
+        guard stream.pointee.headRead || !stream.pointee.input.isEmpty else {
+            return upstreamFailed(stream, failure)
+        }
         stream.pointee.isTruncated = true
         stream.pointee.peerEnded = true
         resume(stream.pointee.exchange)
