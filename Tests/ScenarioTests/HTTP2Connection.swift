@@ -37,6 +37,8 @@ final class HTTP2Connection: @unchecked Sendable {
     private var pending: [UInt8] = []
     private var isStopping = false
     private var isOver = false
+    /// The thread has done its last.
+    private var isGone = false
     private var endsWithGoaway = false
     private var firstProblem: String?
     private var goaway: (last: Int32, code: UInt32)?
@@ -129,7 +131,11 @@ final class HTTP2Connection: @unchecked Sendable {
         lock.broadcast()
         lock.unlock()
         socket.awaitPeersEnd()
-        observe { socket.close() }
+        lock.lock()
+        socket.close()
+        isGone = true
+        lock.broadcast()
+        lock.unlock()
     }
 
     private func receive(_ events: inout Int16) {
@@ -367,6 +373,15 @@ final class HTTP2Connection: @unchecked Sendable {
             _ = nghttp2_submit_goaway(
                 session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, UInt32(NGHTTP2_NO_ERROR.rawValue), nil, 0)
         }
+    }
+
+    /// Ends the connection, if nobody has, and waits for its thread: at the process's end no OpenSSL may be at work.
+    func finish() {
+        close(politely: false)
+        lock.lock()
+        defer { lock.unlock() }
+        let end = Date(timeIntervalSinceNow: Wire.patience)
+        while !isGone, lock.wait(until: end) {}
     }
 
     /// Ends the connection once what was said is sent; `politely` with a GOAWAY, as clients do.

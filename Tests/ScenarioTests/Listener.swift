@@ -113,6 +113,8 @@ final class StreamListener: Listener, @unchecked Sendable {
 
     override func close() {
         stop()
-        for connection in lock.withLock({ connections }) { connection.close(politely: false) }
+        let connections = lock.withLock { self.connections }
+        for connection in connections { connection.close(politely: false) }
+        for connection in connections { connection.finish() }
     }
 }

@@ -55,6 +55,8 @@ final class Play: @unchecked Sendable {
         }
         for name in background.keys { join(name) }
         for server in servers { server.join() }
+        for client in clients.values { client.close() }
+        for server in servers { server.close() }
     }
 
     private func verdict() -> String? {

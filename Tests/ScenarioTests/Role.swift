@@ -123,6 +123,7 @@ final class ClientRole: Role, @unchecked Sendable {
     private let isAdmin: Bool
     /// Connections that do nothing but be there.
     private var crowd: [PlainSocket] = []
+    private var connections: [HTTP2Connection] = []
     /// The last `request` was a HEAD.
     private var asksHeadOnly = false
 
@@ -155,7 +156,9 @@ final class ClientRole: Role, @unchecked Sendable {
         let socket = try PlainSocket.connect(
             port: play.gateway.port, receiveBuffer: words.contains("slow") ? 4_096 : nil, tls: tls)
         guard tls?.protocols == ["h2"] || word(behind: "plain") == "HTTP/2" else { return socket }
-        return try HTTP2ClientLine(HTTP2Connection(socket, isServer: false))
+        let connection = try HTTP2Connection(socket, isServer: false)
+        connections.append(connection)
+        return HTTP2ClientLine(connection)
     }
 
     override func perform(_ step: Step, words: [String]) throws {
@@ -273,5 +276,7 @@ final class ClientRole: Role, @unchecked Sendable {
         socket?.close()
         socket = nil
         for socket in crowd { socket.close() }
+        for connection in connections { connection.finish() }
+        connections = []
     }
 }

@@ -64,6 +64,9 @@ final class TLSLayer: @unchecked Sendable {
         guard let ssl = SSL_new(context) else { throw SocketFailure("no TLS: \(Self.reason() ?? "unknown")") }
         self.ssl = ssl
         SSL_set_fd(ssl, descriptor)
+        // What was not taken whole is said again from another place, with more behind it.
+        let modes = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+        SSL_ctrl(ssl, SSL_CTRL_MODE, Int(modes), nil)
         if settings.isServer {
             SSL_set_accept_state(ssl)
         } else {
