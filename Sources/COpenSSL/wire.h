@@ -26,8 +26,9 @@ typedef struct {
     unsigned char *output;
     size_t outputRoom;
     size_t outputByteCount;
-    // Handshake messages that came after the handshake: key updates and tickets.
+    // Handshake messages that came after the handshake, key updates and tickets, and how many there may be.
     size_t lateMessageCount;
+    size_t lateMessageLimit;
     // Whether lateMessageCount counts yet.
     int isEstablished;
 } COpenSSL_wire;
@@ -91,7 +92,8 @@ static inline int COpenSSL_wire_attach(SSL *ssl, COpenSSL_wire *wire, const BIO_
     return 1;
 }
 
-// Counts what a peer sends besides content once the handshake is over: OpenSSL itself takes any number of them.
+// Counts what a peer sends besides content once the handshake is over: OpenSSL itself takes any number of them. Beyond the
+// limit it is given nothing more to read.
 static inline void COpenSSL_wire_message(
     int isWrite, int version, int contentType, const void *bytes, size_t count, SSL *ssl, void *argument) {
     (void)version;
@@ -100,7 +102,7 @@ static inline void COpenSSL_wire_message(
     (void)argument;
     if (isWrite || contentType != SSL3_RT_HANDSHAKE) return;
     COpenSSL_wire *wire = (COpenSSL_wire *)BIO_get_data(SSL_get_rbio(ssl));
-    if (wire->isEstablished) wire->lateMessageCount += 1;
+    if (wire->isEstablished && ++wire->lateMessageCount > wire->lateMessageLimit) wire->inputByteCount = 0;
 }
 
 static inline void COpenSSL_wire_watch(SSL_CTX *context) {

@@ -21,8 +21,6 @@ struct ConnectionState {
     var wire: COpenSSL_wire
     let ssl: OpaquePointer
     let context: TLSContext
-    /// Which endpoint's session to resume and replace; a client's alone.
-    var sessionKey: UInt64 = 0
     var hasStarted = false
     var isEstablished = false
     /// The peer's close_notify came.
@@ -33,6 +31,8 @@ struct ConnectionState {
     var alert: UInt8 = 0
     /// The most content of one record: 16 KiB, or less if the peer asked (RFC 6066 §4).
     var maxRecordByteCount = 16_384
+    /// Which endpoint's session to resume and replace; a client's alone.
+    var sessionKey: UInt64 = 0
     var sentAt: UInt64 = 0
     var burstByteCount = 0
     var receivedByteCount: UInt64 = 0
@@ -140,13 +140,15 @@ public struct TLSConnection: ~Copyable {
             state.pointee.hasStarted = true
         }
         lend(state, ciphertext, &reply)
+        state.pointee.wire.lateMessageLimit = 32 + Int(state.pointee.receivedByteCount >> 20)
         let step = receive(state, into: &plaintext)
         let consumed = ciphertext.count - state.pointee.wire.inputByteCount
         ciphertext.consume(consumed)
         reply.grow(by: state.pointee.wire.outputByteCount)
         state.pointee.receivedByteCount &+= UInt64(consumed)
-        let allowed = 32 + state.pointee.receivedByteCount >> 20
-        if state.pointee.wire.lateMessageCount > allowed, state.pointee.failure == .none {
+        if state.pointee.wire.lateMessageCount > state.pointee.wire.lateMessageLimit,
+            state.pointee.failure == .none
+        {
             state.pointee.failure = .excess
             return .failed
         }

@@ -101,7 +101,7 @@ public final class TLSContext: @unchecked Sendable {
             SSL_CTX_free(context)
             throw fault
         }
-        // Released buffers save 34 KiB of each idle connection. Partial writes never happen: room is checked before.
+        // Released buffers save 34 KiB of each idle connection; partial writes never happen, since room is checked before.
         COpenSSL_set_mode(context, COpenSSL_mode_connection)
         COpenSSL_wire_watch(context)
         return context

@@ -250,8 +250,8 @@ def test_a_stalled_stream_ends_by_a_deadline_though_others_of_its_connection_go_
 # Many who read nothing
 
 STREAMS, CONNECTIONS = 100, 100
-# What all of it may cost: a stream's slot and its head, and the blocks of each connection; 10 KiB a stream.
-BOUND = 10_240 * STREAMS * CONNECTIONS
+# What all of it may cost: a stream's slot and its head, and the blocks of each connection; 12 KiB a stream.
+BOUND = 12_288 * STREAMS * CONNECTIONS
 
 
 def peak_bytes(process):

@@ -8,14 +8,14 @@ import sys
 import pytest
 
 import harness
-import test_tls
+import sealed
 
 # What a scanner says of a certificate whose CA is private and whose name is not in the DNS.
 PRIVATE_CA = {"cert_revocation", "DNS_CAArecord", "cert_trust", "cert_chain_of_trust", "cert_crlDistributionPoints",
               "cert_ocspURL", "certificate_transparency"}
 
 # Its check of resumption ends its first connection without waiting for a ticket, which in TLS 1.3 comes after the
-# handshake; it then says that the second could not connect. test_tls.py looks at resumption.
+# handshake; it then says that the second could not connect. test_tls_life.py looks at resumption.
 HASTY = ("WARN", "sessionresumption_ticket")
 
 
@@ -24,12 +24,12 @@ def scanned(tmp_path_factory):
     """A gateway whose certificates live 90 days, as those of a public CA do, and the folder they are in."""
     directory = tmp_path_factory.mktemp("scan")
     folder = directory / "certificates"
-    subprocess.run([str(test_tls.CERTIFICATES / "make"), str(folder), "90"], check=True, timeout=60)
-    settings = test_tls.listener(
-        **test_tls.pair("localhost-ecdsa", folder), ocsp_response=str(folder / "localhost-ecdsa.ocsp"),
-        certificates=[test_tls.pair("localhost-rsa", folder)])
+    subprocess.run([str(sealed.CERTIFICATES / "make"), str(folder), "90"], check=True, timeout=60)
+    settings = sealed.listener(
+        **sealed.pair("localhost-ecdsa", folder), ocsp_response=str(folder / "localhost-ecdsa.ocsp"),
+        certificates=[sealed.pair("localhost-rsa", folder)])
     with harness.Simulator(directory) as simulator:
-        with test_tls.run_gatehouse(directory, simulator, settings) as running:
+        with sealed.run_gatehouse(directory, simulator, settings) as running:
             yield running, folder
 
 

@@ -130,6 +130,21 @@ import Testing
         #expect(fault(good.0, good.1, ocsp: other) == "\(other) is not about \(good.0)")
     }
 
+    @Test func `an OCSP response that says revoked is told, one that is too old is warned about`() throws {
+        let nova = (Fixture.path("nova.crt"), Fixture.path("nova.key"))
+        let revoked = Fixture.path("nova-revoked.ocsp")
+        #expect(fault(nova.0, nova.1, ocsp: revoked) == "\(revoked) does not say that \(nova.0) is good")
+        let context = try TLSContext.server(
+            certificates: [Fixture.certificate("localhost-ecdsa", staple: "localhost-expired.ocsp")],
+            tickets: nil)
+        #expect(
+            context.warnings == [Fixture.path("localhost-expired.ocsp") + " has expired and is not stapled"])
+        // The responder could not answer: status 3, tryLater (RFC 6960 §4.2.1).
+        let folder = try Folder()
+        let later = try folder.file("later.ocsp", [0x30, 3, 0x0A, 1, 3])
+        #expect(fault(nova.0, nova.1, ocsp: later) == "\(later) is no answer: its responder reports an error")
+    }
+
     @Test func `text around certificates is no fault, and a key behind them is none`() throws {
         let folder = try Folder()
         let both = try folder.file(
