@@ -162,7 +162,7 @@ ENCODER = [
             lambda: peer.acknowledged == 3, "the acknowledgements"), ask(3)], answer(stream=3), reaches="whole"),
     Row("7541 4.2", "a large table", "The encoder can choose to use less than the limit.", [ask(1), answered(1), unmarked(3)],
         answer(stream=3), ((HEADER_TABLE_SIZE, 65_536),), "whole"),
-    Row("7541 7.1.3", "ids and dates are not indexed", "An encoder decides by what repeats: an answer's own id does not.",
+    Row("7541 7.1.3", "ids are not indexed", "An encoder decides by what repeats: an answer's own id does not.",
         lambda peer: answers_in_a_row(peer), well),
 ]
 
@@ -173,8 +173,9 @@ def answers_in_a_row(peer):
         peer.send(unmarked(stream))
         peer.answer(stream)
     names = [bytes(name) for name, _ in peer.decoder.header_table.dynamic_entries]
-    ids = [name for name in names if name.endswith(b"request-id") or name == b"date"]
-    assert len(ids) <= 4, names
+    # An entry lends its name to later ones; one for each name is enough for that. A date holds for a second.
+    ids = [name for name in names if name.endswith(b"request-id")]
+    assert len(ids) == len(set(ids)) and names.count(b"date") < 10, names
 
 
 ROWS = [*WRONG, *GOOD, *ENCODER]
