@@ -136,12 +136,12 @@ struct BridgeTests {
         try DispatchQueue.global().sync {
             let server = try #require(try other.accept())
             // The handshake needs both sides; the client's part is made while this one waits.
-            for _ in 0..<200 where wrong.security?.failure == nil {
+            for _ in 0..<200 where wrong.failure == nil {
                 wrong.receive(patience: 0.01)
                 server.receive(patience: 0.01)
             }
         }
-        #expect(wrong.security?.failure?.contains("certificate verify failed") == true)
+        #expect(wrong.failure?.contains("certificate verify failed") == true)
     }
 
     @Test func `HTTP/1.1 over TLS passes both ways, and its end is orderly`() throws {
@@ -160,7 +160,7 @@ struct BridgeTests {
         let answer = try PlainMessage.read(client, isAnswer: true)
         #expect(answer.contentText == "until the end")
         #expect(!answer.isCut)
-        #expect(client.security?.peerSubject?.contains("CN=localhost") == true)
+        #expect(client.awaitPeerSubject()?.contains("CN=localhost") == true)
     }
 
     @Test func `what only HTTP/1.1 can say is an error`() throws {

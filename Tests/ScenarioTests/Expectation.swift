@@ -103,7 +103,9 @@ enum Invariant {
     ]
 
     /// Of an answer of the gateway: ids, one Date, Via, framing that cannot be misread, errors in one form.
-    static func broken(answer message: PlainMessage, hasContent: Bool) throws -> String? {
+    static func broken(answer message: PlainMessage, hasContent: Bool, over transport: Transport) throws
+        -> String?
+    {
         guard message.line.wholeMatch(of: #/HTTP/1\.1 [1-5]\d\d( [\x21-\x7E ]+)?/#) != nil else {
             return "status line «\(message.line)»"
         }
@@ -114,7 +116,9 @@ enum Invariant {
         if let text = try Expectation.mismatch("X-Gatehouse-Request-Id", id, "~", "^\(requestID)$") {
             return text
         }
-        guard message.value("Via")?.hasSuffix("1.1 gatehouse") == true else {
+        // What is answered here has come by no protocol, and says HTTP/1.1.
+        let versions = ["1.1", transport.upstreamVersion]
+        guard versions.contains(where: { message.value("Via")?.hasSuffix("\($0) gatehouse") == true }) else {
             return "Via is \(message.value("Via") ?? "absent")"
         }
         for name in hopByHop where message.value(name) != nil { return "\(name) was passed on" }
@@ -141,12 +145,14 @@ enum Invariant {
     /// Of a request of the gateway: what it must say, and what must never get through.
     ///
     /// - Parameter mayIdentify: the settings have the gateway say who the user is.
-    static func broken(request message: PlainMessage, mayIdentify: Bool) throws -> String? {
+    static func broken(request message: PlainMessage, mayIdentify: Bool, over transport: Transport) throws
+        -> String?
+    {
         guard message.line.wholeMatch(of: #/[A-Z]+ \/[\x21-\x7E]* HTTP/1\.1/#) != nil else {
             return "request line «\(message.line)»"
         }
         guard message.values("Host").count == 1, message.value("Host") != "" else { return "Host" }
-        guard message.value("Via")?.hasSuffix("1.1 gatehouse") == true else {
+        guard message.value("Via")?.hasSuffix("\(transport.clientVersion) gatehouse") == true else {
             return "Via is \(message.value("Via") ?? "absent")"
         }
         let ids = message.values("X-OpenStack-Request-ID")

@@ -38,7 +38,7 @@ final class HTTP2Connection: @unchecked Sendable {
     private var isStopping = false
     private var isOver = false
     private var endsWithGoaway = false
-    private(set) var problem: String?
+    private var firstProblem: String?
     private var goaway: (last: Int32, code: UInt32)?
     /// A request came; called under the lock.
     private let arrived: @Sendable (HTTP2Connection, HTTP2Stream) -> Void
@@ -98,8 +98,12 @@ final class HTTP2Connection: @unchecked Sendable {
 
     static func text(_ result: Int32) -> String { String(cString: nghttp2_strerror(result)) }
 
-    var isTLS: Bool { socket.security != nil }
-    var security: TLSLayer? { socket.security }
+    var isTLS: Bool { socket.tls != nil }
+
+    func awaitPeerSubject() -> String? {
+        _ = wait(patience: Wire.patience) { socket.tls?.isEstablished != false }
+        return observe { socket.tls?.peerSubject }
+    }
 
     // MARK: - The connection's own thread
 
@@ -121,9 +125,11 @@ final class HTTP2Connection: @unchecked Sendable {
             var bytes = [UInt8](repeating: 0, count: 64)
             while Glibc.read(wake.read, &bytes, bytes.count) == bytes.count {}
         }
-        socket.close()
+        socket.beginEnd()
         lock.broadcast()
         lock.unlock()
+        socket.awaitPeersEnd()
+        observe { socket.close() }
     }
 
     private func receive(_ events: inout Int16) {
@@ -137,7 +143,7 @@ final class HTTP2Connection: @unchecked Sendable {
                 events |= wanted
                 return
             case .ended: return end(nil)
-            case .failed: return end(socket.security?.failure ?? "reset")
+            case .failed: return end(socket.tls?.failure ?? "reset")
             }
         }
         // There may be more; the poll sees it at once, but not what TLS has read already.
@@ -145,8 +151,8 @@ final class HTTP2Connection: @unchecked Sendable {
     }
 
     private func transmit(_ events: inout Int16) {
-        if let security, security.isEstablished, security.chosenProtocol != "h2" {
-            return end("ALPN chose «\(security.chosenProtocol)», not h2")
+        if let tls = socket.tls, tls.isEstablished, tls.chosenProtocol != "h2" {
+            return end("ALPN chose «\(tls.chosenProtocol)», not h2")
         }
         while true {
             while pending.count < 65_536 {
@@ -170,12 +176,12 @@ final class HTTP2Connection: @unchecked Sendable {
         }
         // Whoever said GOAWAY, it is the gateway that ends the connection; unless it broke a rule.
         let isDone = nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0
-        if isStopping || isDone && problem != nil { end(nil) }
+        if isStopping || isDone && firstProblem != nil { end(nil) }
     }
 
     private func end(_ text: String?) {
         isOver = true
-        if problem == nil { problem = text }
+        if firstProblem == nil { firstProblem = text }
     }
 
     private func wakeUp() {
@@ -220,7 +226,7 @@ final class HTTP2Connection: @unchecked Sendable {
     func heardEnd(_ id: Int32) { streams[id]?.isWhole = true }
     func heardClose(_ id: Int32, code: UInt32) { streams[id]?.closeCode = code }
     func heardLeaving(last: Int32, code: UInt32) { goaway = (last, code) }
-    func heardInvalid(_ text: String) { if problem == nil { problem = text } }
+    func heardInvalid(_ text: String) { if firstProblem == nil { firstProblem = text } }
 
     // MARK: - What roles do
 
@@ -252,6 +258,10 @@ final class HTTP2Connection: @unchecked Sendable {
         return true
     }
 
+    /// What went wrong first, if anything did.
+    var problem: String? { observe { firstProblem } }
+    /// A role has closed it.
+    var isClosedHere: Bool { observe { isStopping } }
     /// No byte goes either way any more.
     var hasEnded: Bool { observe { isOver } }
     /// Of a lock's holder: the same.
@@ -263,7 +273,7 @@ final class HTTP2Connection: @unchecked Sendable {
     /// Opens a stream with a request's head.
     func request(_ fields: [(name: String, value: String)], hasContent: Bool) throws -> HTTP2Stream {
         try change { session in
-            guard !isOver else { throw SocketFailure("the connection is over: \(problem ?? "closed")") }
+            guard !isOver else { throw SocketFailure("the connection is over: \(firstProblem ?? "closed")") }
             let id = HTTP2Callbacks.withFields(fields) { list, count in
                 withProvider(hasContent) { nghttp2_submit_request(session, nil, list, count, $0, nil) }
             }

@@ -8,7 +8,9 @@ class HTTP2Line: Wire, @unchecked Sendable {
     fileprivate(set) var current: HTTP2Stream?
 
     override var isStream: Bool { true }
-    override var security: TLSLayer? { connection.security }
+    override var failure: String? { connection.problem }
+
+    override func awaitPeerSubject() -> String? { connection.awaitPeerSubject() }
 
     init(_ connection: HTTP2Connection) {
         self.connection = connection
@@ -65,6 +67,8 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
     /// The streams whose answers have not been read to their end, and the one being written.
     private var streams: [HTTP2Stream] = []
     private var written: HTTP2Stream?
+    /// All that may not have ended.
+    private var opened: [HTTP2Stream] = []
     private var lastStatus = 0
 
     override func send(_ bytes: [UInt8]) throws {
@@ -76,6 +80,7 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
                 let stream = try connection.request(
                     MessageSplitter.request(line, fields, scheme: scheme), hasContent: hasContent)
                 streams.append(stream)
+                opened = opened.filter { stream in connection.observe { stream.closeCode == nil } } + [stream]
                 written = stream
             case .content(let bytes): if let written { connection.append(bytes, to: written) }
             case .end(let trailers): if let written { connection.finish(written, trailers: trailers) }
@@ -104,8 +109,8 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
     /// Answers after which HTTP/1.1 closes: there the end of the stream is what HTTP/2 has for it.
     private static let closing: Set = [400, 408, 413, 414, 417, 431, 501, 505]
 
-    /// Waits for the end of what HTTP/1.1 would have ended: of every stream, when the last answer was such a refusal or
-    /// the request was not said whole; else of the connection.
+    /// Waits for the end of what HTTP/1.1 would have ended: of every stream, when the last answer was such a refusal, the
+    /// request was not said whole, or one was broken off; else of the connection.
     override func awaitEnd() -> Bool {
         while receive() {}
         let all = streams + [current, written].compactMap { $0 }
@@ -114,7 +119,12 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
         let isUnanswered = connection.observe { streams.contains { $0.heads.isEmpty } }
         if connection.observe({ streams.contains { !$0.heads.isEmpty } }) { unread += "an answer".utf8 }
         guard haveEnded || connection.hasEnded else { return false }
-        if !all.isEmpty, isUnanswered || Self.closing.contains(lastStatus) || splitter.isInMessage {
+        let isBrokenOff = connection.observe {
+            all.contains { $0.closeCode != nil && ($0.closeCode != 0 || !$0.outgoing.isEmpty) }
+        }
+        if !all.isEmpty,
+            isUnanswered || isBrokenOff || Self.closing.contains(lastStatus) || splitter.isInMessage
+        {
             return true
         }
         return connection.wait(patience: Self.patience) { connection.isOverNow } || connection.hasEnded
@@ -125,10 +135,9 @@ final class HTTP2ClientLine: HTTP2Line, @unchecked Sendable {
 
     /// The answers that are still to come are not wanted; the connection stays.
     override func reset() {
-        for stream in streams { connection.reset(stream, code: NGHTTP2_CANCEL) }
-        streams = []
+        for stream in opened { connection.reset(stream, code: NGHTTP2_CANCEL) }
+        (opened, streams) = ([], [])
         splitter = MessageSplitter(isAnswer: false)
-        if let current { connection.reset(current, code: NGHTTP2_CANCEL) }
         current = nil
         written = nil
     }
@@ -201,11 +210,24 @@ final class HTTP2ServerLine: HTTP2Line, @unchecked Sendable {
         return connection.wait(patience: Self.patience) { stream.closeCode != nil } || connection.hasEnded
     }
 
-    override func reset() { connection.reset(stream, code: NGHTTP2_INTERNAL_ERROR) }
+    override func reset() { end(NGHTTP2_INTERNAL_ERROR) }
 
-    override func refuse() { connection.reset(stream, code: NGHTTP2_REFUSED_STREAM) }
+    override func refuse() { end(NGHTTP2_REFUSED_STREAM) }
 
-    override func leave(refusing: Bool) { connection.leave(last: refusing ? stream.id - 2 : stream.id) }
+    /// Breaks the stream off; what came of its content is not looked at.
+    private func end(_ code: nghttp2_error_code) {
+        connection.reset(stream, code: code)
+        _ = connection.takeContent(of: stream)
+        unread = []
+    }
+
+    override func leave(refusing: Bool) throws {
+        connection.leave(last: refusing ? stream.id - 2 : stream.id)
+        try connection.flush(stream)
+    }
+
+    /// Its stream has ended; others of its connection may not have.
+    override func forget() {}
 
     /// Ends an answer that goes on until then; else the connection without a word, or only the stream if it has others.
     override func close() {

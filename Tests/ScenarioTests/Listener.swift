@@ -1,3 +1,4 @@
+import CNghttp2
 import Foundation
 import Glibc
 
@@ -78,9 +79,19 @@ final class StreamListener: Listener, @unchecked Sendable {
 
     /// The oldest request that nobody has taken yet.
     func next(patience: TimeInterval) -> Arrival? {
+        let end = Date(timeIntervalSinceNow: patience)
+        while let arrival = oldest(until: end) {
+            // One that a GOAWAY or a close of this side left out is as if it had never come.
+            let (connection, stream) = arrival
+            let isLeftOut = connection.observe { stream.closeCode == NGHTTP2_REFUSED_STREAM.rawValue }
+            if !isLeftOut, !connection.isClosedHere { return arrival }
+        }
+        return nil
+    }
+
+    private func oldest(until end: Date) -> Arrival? {
         lock.lock()
         defer { lock.unlock() }
-        let end = Date(timeIntervalSinceNow: patience)
         while arrivals.isEmpty {
             guard !isStopped, lock.wait(until: end) else { return nil }
         }

@@ -6,8 +6,8 @@ import Glibc
 final class PlainSocket: Wire, @unchecked Sendable {
     // Unchecked: each socket is used by the one thread of its role, or of its HTTP/2 connection.
     let descriptor: Int32
-    private let tls: TLSLayer?
-    override var security: TLSLayer? { tls }
+    let tls: TLSLayer?
+    override var failure: String? { tls?.failure }
 
     /// - Parameter tls: what is said in TLS; its handshake happens as part of the first reading and writing.
     init(descriptor: Int32, tls: TLSSettings? = nil) throws {
@@ -159,10 +159,34 @@ final class PlainSocket: Wire, @unchecked Sendable {
         }
     }
 
+    override func awaitPeerSubject() -> String? {
+        guard let tls else { return nil }
+        let end = Date(timeIntervalSinceNow: Self.patience)
+        while !tls.isEstablished {
+            guard case .wait(let events) = tls.shakeHands(),
+                Self.wait(descriptor, events, end.timeIntervalSinceNow)
+            else { break }
+        }
+        return tls.peerSubject
+    }
+
     override func shutdownWrite() {
         guard !isClosed else { return }
         tls?.sayEnd()
         Glibc.shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    /// Says that no more comes; `close` follows once the peer has taken what was said.
+    func beginEnd() { shutdownWrite() }
+
+    /// Waits a moment for the peer to end too, since a reset for what is not read would overtake what was said last.
+    func awaitPeersEnd() {
+        guard !isClosed else { return }
+        var block = [UInt8](repeating: 0, count: 65_536)
+        let end = Date(timeIntervalSinceNow: 1)
+        while Self.wait(descriptor, Int16(POLLIN), end.timeIntervalSinceNow),
+            recv(descriptor, &block, block.count, Int32(MSG_DONTWAIT)) > 0
+        {}
     }
 
     override func reset() {

@@ -92,6 +92,10 @@ final class Play: @unchecked Sendable {
         set("root", ScenarioFile.root)
         set("certificates", TLSSettings.directory)
         set("scheme", transport.clientScheme)
+        set("client_version", transport.clientVersion)
+        set("upstream_version", transport.upstreamVersion)
+        // The member of an access line that HTTP/2 adds.
+        set("protocol", transport.hasHTTP2Clients ? "\"protocol\":\"HTTP/2\"," : "")
         set("other_scheme", transport.hasTLSClients ? "http" : "https")
         for server in servers {
             set(server.name, "127.0.0.1:\(server.port)")

@@ -88,8 +88,18 @@ class Role: @unchecked Sendable {
                 throw Mismatch(step.line, "\(name): unexpected bytes \(printable(socket.unread))")
             }
             guard hasEnded else { throw Mismatch(step.line, "\(name): the connection stays open") }
-            socket.close()
+            socket.forget()
             self.socket = nil
+        case "subject", "failure":
+            let socket = try open()
+            if words[1] == "failure" { _ = socket.awaitEnd() }
+            let found = words[1] == "subject" ? socket.awaitPeerSubject() : socket.failure
+            play.note(name, "< \(words[1]) \(found ?? "none")")
+            if let text = try Expectation.mismatch(words[1], found, words[2], words[3]) {
+                throw Mismatch(step.line, "\(name): \(text)")
+            }
+        case "goaway":
+            guard try open().awaitLeaving() else { throw Mismatch(step.line, "\(name): no GOAWAY came") }
         case "bytes":
             let wanted = step.quoted.flatMap { expand($0, step) }
             let socket = try open()
@@ -128,7 +138,8 @@ final class ClientRole: Role, @unchecked Sendable {
         return made
     }
 
-    /// `connect [slow] [plain] [offering PROTOCOL] [showing CERTIFICATE]`: what the transport says unless told otherwise.
+    /// `connect [slow] [plain [HTTP/2]] [offering PROTOCOL] [showing CERTIFICATE] [asking NAME]`: the transport's own way
+    /// unless told otherwise.
     private func connect(_ words: [String]) throws -> Wire {
         if isAdmin { return try PlainSocket.connect(port: play.gateway.adminPort) }
         func word(behind name: String) -> String? {
@@ -138,11 +149,12 @@ final class ClientRole: Role, @unchecked Sendable {
         if play.transport.hasTLSClients, !words.contains("plain") {
             tls = .client([word(behind: "offering") ?? (play.transport.hasHTTP2Clients ? "h2" : "http/1.1")])
             tls?.certificate = word(behind: "showing")
+            tls?.serverName = word(behind: "asking") ?? "localhost"
         }
         // With a small receive buffer the gateway soon finds that the client does not take what it sends.
         let socket = try PlainSocket.connect(
             port: play.gateway.port, receiveBuffer: words.contains("slow") ? 4_096 : nil, tls: tls)
-        guard tls?.protocols == ["h2"] else { return socket }
+        guard tls?.protocols == ["h2"] || word(behind: "plain") == "HTTP/2" else { return socket }
         return try HTTP2ClientLine(HTTP2Connection(socket, isServer: false))
     }
 
@@ -191,7 +203,7 @@ final class ClientRole: Role, @unchecked Sendable {
         guard came else {
             throw Mismatch(step.line, "\(name): status \(message.status) to the end, expected \(wanted)")
         }
-        if let text = try Invariant.broken(answer: message, hasContent: !asksHeadOnly) {
+        if let text = try Invariant.broken(answer: message, hasContent: !asksHeadOnly, over: play.transport) {
             throw Mismatch(step.line, "\(name): \(text)")
         }
     }
@@ -252,7 +264,7 @@ final class ClientRole: Role, @unchecked Sendable {
             throw Mismatch(step.line, "\(name): the content is \(message.isCut ? "cut" : "whole")")
         }
         guard !isAdmin, !words.contains("only") else { return }
-        if let text = try Invariant.broken(answer: message, hasContent: hasContent) {
+        if let text = try Invariant.broken(answer: message, hasContent: hasContent, over: play.transport) {
             throw Mismatch(step.line, "\(name): \(text)")
         }
     }

@@ -23,7 +23,8 @@ struct ScenarioTests {
         let areas = Set(ScenarioFile.all.map { String($0.description.prefix { $0 != "/" }) })
         #expect(
             areas == [
-                "caching", "errors", "forwarding", "http", "identity", "ids", "interfaces", "service",
+                "caching", "errors", "forwarding", "http", "http2", "identity", "ids", "interfaces",
+                "service", "tls",
                 "validation",
             ])
     }

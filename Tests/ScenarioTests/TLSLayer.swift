@@ -7,7 +7,8 @@ struct TLSSettings: Sendable {
     var isServer: Bool
     /// Names of files in `Tests/Certificates`, without their ending.
     var certificate: String?
-    var authority = "ca"
+    /// Of servers: nil asks no client for a certificate.
+    var authority: String?
     /// ALPN, in order of preference; empty: none.
     var protocols: [String] = []
     /// What the client asks for by SNI and checks the certificate against.
@@ -20,7 +21,7 @@ struct TLSSettings: Sendable {
     }
 
     static func client(_ protocols: [String]) -> TLSSettings {
-        TLSSettings(isServer: false, protocols: protocols)
+        TLSSettings(isServer: false, authority: "ca", protocols: protocols)
     }
 }
 
@@ -52,12 +53,13 @@ final class TLSLayer: @unchecked Sendable {
             // A static function for each, since a C callback has nothing of its own.
             let choice = settings.protocols.first == "h2" ? Self.onlyHTTP2 : Self.onlyHTTP11
             if !settings.protocols.isEmpty { SSL_CTX_set_alpn_select_cb(context, choice, nil) }
-        } else {
-            let authority = TLSSettings.directory + "/" + settings.authority + ".crt"
-            guard SSL_CTX_load_verify_locations(context, authority, nil) == 1 else {
+        }
+        if let authority = settings.authority {
+            let path = TLSSettings.directory + "/" + authority + ".crt"
+            guard SSL_CTX_load_verify_locations(context, path, nil) == 1 else {
                 throw SocketFailure("authority \(authority): \(Self.reason() ?? "unknown")")
             }
-            SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+            SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
         }
         guard let ssl = SSL_new(context) else { throw SocketFailure("no TLS: \(Self.reason() ?? "unknown")") }
         self.ssl = ssl
@@ -107,6 +109,12 @@ final class TLSLayer: @unchecked Sendable {
             place += size + 1
         }
         return SSL_TLSEXT_ERR_NOACK
+    }
+
+    /// Goes on with the handshake, as reading and writing do too.
+    func shakeHands() -> PlainSocket.Progress {
+        ERR_clear_error()
+        return progress(SSL_do_handshake(ssl))
     }
 
     func read(_ block: inout [UInt8]) -> PlainSocket.Progress {

@@ -15,14 +15,16 @@ class UpstreamRole: Role, @unchecked Sendable {
 
     /// - Parameters:
     ///   - state: `down` refuses connections, `full` leaves them without an answer; `HTTP/1.1` knows no other protocol,
-    ///     `with CERTIFICATE` shows that one, where upstreams are reached over TLS.
+    ///     `with CERTIFICATE` shows that one and `trusting AUTHORITY` wants one, where upstreams are reached over TLS.
     ///   - speaksHTTP2: where the transport has it; else HTTP/1.1.
     init(_ name: String, play: Play, state: [String], speaksHTTP2: Bool = true) throws {
         let isStream = play.transport.hasHTTP2Upstreams && speaksHTTP2 && !state.contains("HTTP/1.1")
         var tls: TLSSettings?
         if play.transport.hasTLSUpstreams {
-            let certificate = state.firstIndex(of: "with").map { state[$0 + 1] } ?? "localhost-ecdsa"
-            tls = .server([isStream ? "h2" : "http/1.1"], certificate: certificate)
+            func word(behind name: String) -> String? { state.firstIndex(of: name).map { state[$0 + 1] } }
+            tls = .server(
+                [isStream ? "h2" : "http/1.1"], certificate: word(behind: "with") ?? "localhost-ecdsa")
+            tls?.authority = word(behind: "trusting")
         }
         listener = try isStream ? StreamListener(tls: tls) : Listener(tls: tls)
         let isFull = state.contains("full")
@@ -172,7 +174,7 @@ class UpstreamRole: Role, @unchecked Sendable {
 
     /// What is wrong with a request whatever the scenario says of it.
     func broken(_ message: PlainMessage) throws -> String? {
-        try Invariant.broken(request: message, mayIdentify: play.identifiesUsers)
+        try Invariant.broken(request: message, mayIdentify: play.identifiesUsers, over: play.transport)
     }
 
     /// Fails when a connection or a byte came that the scenario does not know of.

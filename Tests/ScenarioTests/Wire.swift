@@ -63,6 +63,9 @@ class Wire: @unchecked Sendable {
 
     func close() { isClosed = true }
 
+    /// The peer has ended it, and this side has nothing more to do with it.
+    func forget() { close() }
+
     /// For the step `goaway`: the connection takes no more requests; with `refusing`, not even the one being read.
     func leave(refusing: Bool) throws { throw SocketFailure("HTTP/1.1 has no GOAWAY") }
 
@@ -72,8 +75,11 @@ class Wire: @unchecked Sendable {
     /// For the step `expect goaway`: the peer says that it takes no more requests.
     func awaitLeaving() throws -> Bool { throw SocketFailure("HTTP/1.1 has no GOAWAY") }
 
-    /// What TLS agreed on, when there is TLS.
-    var security: TLSLayer? { nil }
+    /// Waits until TLS's handshake has been made, and answers the subject of the peer's certificate; nil without.
+    func awaitPeerSubject() -> String? { nil }
+
+    /// Why the connection ended, when TLS or HTTP/2 says so.
+    var failure: String? { nil }
 }
 
 struct SocketFailure: Error, CustomStringConvertible {

@@ -133,7 +133,7 @@ extension Worker {
         if connection.pointee.state == .session { closeCarrier(connection, .responseInvalid) }
     }
 
-    private func takeClosedStreams(_ connection: UpstreamPointer) {
+    func takeClosedStreams(_ connection: UpstreamPointer) {
         while let (user, code, wasRefused) = connection.pointee.session.popClosed() {
             guard let stream = upstreams.find(Handle(bits: user)) else { continue }
             streamClosed(stream, code: code, wasRefused: wasRefused)

@@ -242,6 +242,8 @@ extension Worker {
         stream.pointee.isStreamOver = true
         guard stream.pointee.state == .busy, !stream.pointee.peerEnded else { return }
         if wasRefused, !stream.pointee.receivedAny { return streamRefused(stream) }
+        // An answer that cannot be read is one; the request is not repeated for it.
+        if code == HTTP2Code.protocolError { stream.pointee.receivedAny = true }
         streamBroke(stream, code == HTTP2Code.protocolError ? .responseInvalid : .upstreamClosed)
     }
 
@@ -255,7 +257,10 @@ extension Worker {
     /// No more will come: an answer that began ends here, and its framing says whether that is all of it.
     func streamBroke(_ stream: UpstreamPointer, _ failure: Failure) {
         guard stream.pointee.state == .busy, !stream.pointee.peerEnded else { return }
-        guard stream.pointee.headRead else { return upstreamFailed(stream, failure) }
+        // A head that came just before is still to be read.
+        guard stream.pointee.headRead || !stream.pointee.input.isEmpty else {
+            return upstreamFailed(stream, failure)
+        }
         stream.pointee.isTruncated = true
         stream.pointee.peerEnded = true
         resume(stream.pointee.exchange)
@@ -348,6 +353,9 @@ extension Worker {
 
     private func settleCarrier(_ connection: UpstreamPointer) {
         guard flushSession(connection) else { return }
+        // A stream that the session broke off itself is closed once its RST_STREAM was written.
+        takeClosedStreams(connection)
+        guard connection.pointee.state == .session else { return }
         if connection.pointee.session.isOver { return closeCarrier(connection, .upstreamClosed) }
         if connection.pointee.streamCount == 0,
             connection.pointee.deadline == 0 || connection.pointee.isLeaving
