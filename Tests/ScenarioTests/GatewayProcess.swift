@@ -35,9 +35,12 @@ final class GatewayProcess: @unchecked Sendable {
                 throw SocketFailure("cannot make \(directory + name)")
             }
         }
-        process.standardError = FileHandle(forWritingAtPath: directory + "/log")
-        process.standardOutput = FileHandle(forWritingAtPath: directory + "/output")
+        let handles = ["/log", "/output"].map { FileHandle(forWritingAtPath: directory + $0) }
+        process.standardError = handles[0]
+        process.standardOutput = handles[1]
         try process.run()
+        // `Process` keeps them open, and is kept itself: with a thousand of them it reads past the list of descriptors.
+        for handle in handles { try handle?.close() }
         let pattern = #/serving admin=127\.0\.0\.1:(\d+) listeners="?127\.0\.0\.1:(\d+)/#
         let served = until { log.contains(pattern) || !process.isRunning }
         guard served, let match = log.firstMatch(of: pattern), let admin = UInt16(match.1),

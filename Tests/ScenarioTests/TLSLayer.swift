@@ -34,11 +34,16 @@ final class TLSLayer: @unchecked Sendable {
     /// The peer said that it was done.
     private(set) var isOrderly = false
 
-    /// OpenSSL writes without MSG_NOSIGNAL. A function that does nothing, unlike SIG_IGN, does not come down to a gateway.
-    private static let outlivesBrokenPipes = signal(SIGPIPE) { _ in }
+    /// Once: OpenSSL writes without MSG_NOSIGNAL, and stays whole at exit, when a connection's thread may still use it. A
+    /// function that does nothing, unlike SIG_IGN, does not come down to a gateway.
+    private static let isPrepared: Bool = {
+        signal(SIGPIPE) { _ in }
+        COpenSSL_stayAtExit()
+        return true
+    }()
 
     init(_ settings: TLSSettings, _ descriptor: Int32) throws {
-        _ = Self.outlivesBrokenPipes
+        _ = Self.isPrepared
         guard let context = SSL_CTX_new(settings.isServer ? TLS_server_method() : TLS_client_method()) else {
             throw SocketFailure("no TLS: \(Self.reason() ?? "unknown")")
         }
