@@ -183,7 +183,7 @@ extension Worker {
         } else {
             closeStreams(connection, failure)
             endSession(connection)
-            closeDescriptor(connection)
+            closeDescriptor(connection, isGone: failure == .clientGone)
         }
         blocks.release(&connection.pointee.output)
         blocks.release(&connection.pointee.sealedInput)
@@ -208,9 +208,9 @@ extension Worker {
         if !connection.pointee.isAdmin { clientConnectionCount -= 1 }
     }
 
-    private func closeDescriptor(_ connection: DownstreamPointer) {
+    private func closeDescriptor(_ connection: DownstreamPointer, isGone: Bool) {
         guard !connection.pointee.isBroken else { return Socket.reset(connection.pointee.descriptor) }
-        if connection.pointee.unsentByteCount == 0 {
+        if !isGone, connection.pointee.unsentByteCount == 0 {
             // Nobody waits for it to arrive: without it the client could take the end for a cut.
             sayEndOfSealed(connection)
             if !connection.pointee.sealedOutput.isEmpty {
