@@ -17,12 +17,12 @@ extension TLSContext {
             if let caFile {
                 try trust(context, caFile, try SmallFile.read(caFile), announces: false)
             } else if verifies, SSL_CTX_set_default_verify_paths(context) != 1 {
-                throw TLSFault.library("cannot read the system's certificates")
+                throw TLSFault.openSSL("cannot read the system's certificates")
             }
             if let (path, keyPath) = certificate {
                 let own = try LoadedCertificate(certificate: path, privateKey: keyPath)
                 guard COpenSSL_use_certificate(context, own.leaf, own.key, own.chain) == 1 else {
-                    throw TLSFault.library("cannot use \(path)")
+                    throw TLSFault.openSSL("cannot use \(path)")
                 }
                 loaded.append(own)
             }

@@ -40,7 +40,7 @@ extension TLSContext {
                     let loaded = certificates[index]
                     guard
                         COpenSSL_use_certificate(context, loaded.leaf, loaded.key, loaded.chain) == 1
-                    else { throw TLSFault.library("cannot use \(files[index].certificate)") }
+                    else { throw TLSFault.openSSL("cannot use \(files[index].certificate)") }
                 }
                 try prepare(
                     context, clientTrust: clientTrust, requiresClientCertificate: requiresClientCertificate,
@@ -137,7 +137,7 @@ extension TLSContext {
                 defer { X509_free(certificate) }
                 guard X509_STORE_add_cert(store, certificate) == 1,
                     !announces || SSL_CTX_add_client_CA(context, certificate) == 1
-                else { throw TLSFault.library("cannot use \(path)") }
+                else { throw TLSFault.openSSL("cannot use \(path)") }
                 count += 1
             }
             let isEnd = COpenSSL_reason(ERR_peek_last_error()) == PEM_R_NO_START_LINE

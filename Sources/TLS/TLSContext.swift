@@ -97,7 +97,7 @@ public final class TLSContext: @unchecked Sendable {
             COpenSSL_set_groups(context, "X25519:P-256:P-384") == 1,
             COpenSSL_set_signature_algorithms(context, signatures) == 1
         else {
-            let fault = TLSFault.library("OpenSSL does not know a suite, group or signature that is needed")
+            let fault = TLSFault.openSSL("OpenSSL does not know a suite, group or signature that is needed")
             SSL_CTX_free(context)
             throw fault
         }

@@ -9,7 +9,7 @@ public struct TLSFault: Error, Sendable {
     public init(_ reason: String) { self.reason = reason }
 
     /// What OpenSSL queued last, after `lead` and a colon.
-    static func library(_ lead: String) -> TLSFault {
+    static func openSSL(_ lead: String) -> TLSFault {
         let code = ERR_peek_last_error()
         ERR_clear_error()
         guard code != 0, let text = ERR_reason_error_string(code) else { return TLSFault(lead) }

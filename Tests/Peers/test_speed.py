@@ -20,6 +20,8 @@ class Nginx(harness.Process):
     """One worker that answers with `content` from its configuration."""
 
     name = "nginx"
+    http = ""
+    listen = "reuseport"
 
     def __init__(self, directory, content, prefix):
         super().__init__(directory)
@@ -28,11 +30,11 @@ class Nginx(harness.Process):
         path = self.directory / "nginx.conf"
         path.write_text(
             f"daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx.log;\n"
-            "events { worker_connections 1024; }\n"
+            "events { worker_connections 4096; }\n"
             "http { access_log off; keepalive_requests 1000000000; default_type application/json;\n"
             f"  client_body_temp_path {directory}/b; proxy_temp_path {directory}/p; fastcgi_temp_path {directory}/f;\n"
             f"  uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;\n"
-            f"  server {{ listen 127.0.0.1:{self.port} reuseport; location / {{ return 200 '{content.decode()}'; }} }} }}\n")
+            f"  {self.http}\n  server {{ listen 127.0.0.1:{self.port} {self.listen}; location / {{ return 200 '{content.decode()}'; }} }} }}\n")
         self.spawn([*prefix, NGINX, "-p", directory, "-c", path])
         # nginx binds with the option too, so the port goes from the one that held it to nginx.
         harness.wait_until(self.answers, 10, lambda: f"nginx answers: {self.errors()}")

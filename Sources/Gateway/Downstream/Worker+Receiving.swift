@@ -27,17 +27,24 @@ extension Worker {
         makeRoom(connection)
         guard connection.pointee.input.room > 0 else { return stopReading(connection) }
         let count = Socket.receive(connection.pointee.descriptor, into: connection.pointee.input.writable)
+        if count > 0 { connection.pointee.input.grow(by: count) }
+        guard noteReceived(count, connection) else { return }
+        process(connection)
+    }
+
+    /// Takes note of what a read of the socket answered; false when the connection is gone.
+    func noteReceived(_ count: Int, _ connection: DownstreamPointer) -> Bool {
         if count > 0 {
-            connection.pointee.input.grow(by: count)
             connection.pointee.progressByteCount += count
             counters.downstreamBytesReceived += UInt64(count)
         } else if count == 0 {
             connection.pointee.peerEnded = true
             stopReading(connection)
         } else if count != -Int(EAGAIN) {
-            return closeDownstream(connection, .clientGone)
+            closeDownstream(connection, .clientGone)
+            return false
         }
-        process(connection)
+        return true
     }
 
     /// Moves unread bytes down so that the next read has room; the pinned head stays where it is.

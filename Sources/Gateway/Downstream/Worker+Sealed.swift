@@ -1,5 +1,4 @@
 internal import Bytes
-internal import Glibc
 internal import HTTP
 internal import Loop
 internal import OpenStack
@@ -15,16 +14,8 @@ extension Worker {
         guard connection.pointee.sealedInput.room > 0 else { return stopReading(connection) }
         let count = Socket.receive(
             connection.pointee.descriptor, into: connection.pointee.sealedInput.writable)
-        if count > 0 {
-            connection.pointee.sealedInput.grow(by: count)
-            connection.pointee.progressByteCount += count
-            counters.downstreamBytesReceived += UInt64(count)
-        } else if count == 0 {
-            connection.pointee.peerEnded = true
-            stopReading(connection)
-        } else if count != -Int(EAGAIN) {
-            return closeDownstream(connection, .clientGone)
-        }
+        if count > 0 { connection.pointee.sealedInput.grow(by: count) }
+        guard noteReceived(count, connection) else { return }
         openSealed(connection)
         process(connection)
         openMoreSoon(connection)
