@@ -69,14 +69,6 @@ extension Settings {
         public init() {}
     }
 
-    /// How many unknown tokens an address may have judged that turn out bad.
-    public struct BadTokens: Sendable, Equatable {
-        public var rate = Rate(count: 60, per: .minute)
-        public var burst = 20
-
-        public init() {}
-    }
-
     /// So many in a unit of time, as `60/min`.
     public struct Rate: Sendable, Equatable {
         /// The closed list of units, with the seconds each has.

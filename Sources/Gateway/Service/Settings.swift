@@ -27,6 +27,8 @@ public struct Settings: Sendable, Equatable {
     public var apis: [API] = []
     /// Who judges tokens.
     public var identity = IdentitySource()
+    /// How often what may be asked.
+    public var limits = Limits()
     /// The list cache; nil means `cache: off`.
     public var cache: Cache? = Cache()
     /// Where access lines go; nil means that none are written.
