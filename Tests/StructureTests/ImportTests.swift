@@ -24,7 +24,10 @@ struct ImportTests {
                 "Dispatch", "Foundation",
             ]
         ),
-        ("gatehouse", ["Gateway", "OpenStack", "ArgumentParser", "Logging", "Dispatch", "Foundation"]),
+        (
+            "gatehouse",
+            ["Gateway", "OpenStack", "ArgumentParser", "Logging", "Dispatch", "Foundation", "FoundationXML"]
+        ),
         (
             "compute-simulator",
             [
