@@ -21,6 +21,7 @@ public final class Service: @unchecked Sendable {
     private var bound: [SocketAddress: SocketAddress] = [:]
     private var isDraining = false
     private var keystone: Keystone?
+    private var limitStore: LimitStore?
     private var tickets = SessionTickets()
 
     private init(settings: Settings, file: String) {
@@ -47,6 +48,7 @@ public final class Service: @unchecked Sendable {
         let definitions = try Self.readDefinitions(settings)
         noteUnused(settings, definitions)
         keystone = try Self.keystone(settings, replacing: nil)
+        limitStore = LimitStore.make(settings.limits, replacing: nil)
         tickets = tickets.renewed(for: settings)
         if let path = settings.accessLog?.path {
             accessLog = try Self.named("access_log") { try AppendFile(path: path) }
@@ -60,7 +62,8 @@ public final class Service: @unchecked Sendable {
         var workers: [Worker] = []
         for index in 0..<settings.workers {
             let configuration = try Configuration(
-                settings, definitions: definitions, keystone: keystone, ticketKeys: tickets.keys)
+                settings, definitions: definitions, keystone: keystone, limitStore: limitStore,
+                ticketKeys: tickets.keys)
             let worker = try Worker(
                 index: index, shared: shared, configuration: configuration, maxConnectionCount: perWorker)
             worker.accessLog = accessLog?.makeLineBuffer(queue: worker.loop.queue)
@@ -151,6 +154,7 @@ public final class Service: @unchecked Sendable {
         let fresh: Settings
         let configurations: [Configuration]
         let keystone: Keystone?
+        let limitStore: LimitStore?
         let tickets: SessionTickets
         do {
             fresh = try SettingsReader().read(file: file)
@@ -158,11 +162,14 @@ public final class Service: @unchecked Sendable {
             noteUnused(fresh, definitions)
             let found = try Self.keystone(fresh, replacing: self.keystone)
             keystone = found
+            let store = LimitStore.make(fresh.limits, replacing: self.limitStore)
+            limitStore = store
             let renewed = self.tickets.renewed(for: fresh)
             tickets = renewed
             configurations = try shared.workers.map { _ in
                 try Configuration(
-                    fresh, definitions: definitions, keystone: found, ticketKeys: renewed.keys)
+                    fresh, definitions: definitions, keystone: found, limitStore: store,
+                    ticketKeys: renewed.keys)
             }
         } catch {
             return log.error("settings not changed: the new ones are wrong", metadata: ["reason": "\(error)"])
@@ -189,6 +196,7 @@ public final class Service: @unchecked Sendable {
         }
         settings = fresh
         self.keystone = keystone
+        self.limitStore = limitStore
         self.tickets = tickets
         warnOfTrust(fresh, warnings)
         log.notice("settings read again", metadata: ["file": "\(file)"])

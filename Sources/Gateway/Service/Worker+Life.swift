@@ -17,6 +17,7 @@ extension Worker {
             exchangeCounters = ExchangeCounters(operationCount: fresh.operationCount)
         }
         configuration = fresh
+        adoptStore(of: fresh)
     }
 
     /// Lets replaced configurations go whose last exchange and connection have ended.
