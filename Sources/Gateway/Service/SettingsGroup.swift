@@ -148,7 +148,7 @@ enum SettingsGroup: String, CaseIterable, Sendable {
     }
 
     /// Insertions, removals, replacements and swaps of neighbours from one word to the other.
-    private static func editCount(from a: [Character], to b: [Character]) -> Int {
+    static func editCount(from a: [Character], to b: [Character]) -> Int {
         var older = [Int](repeating: 0, count: b.count + 1)
         var old = Array(0...b.count)
         for i in 0..<a.count {

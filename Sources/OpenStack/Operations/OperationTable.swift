@@ -77,6 +77,7 @@ public final class OperationTable: @unchecked Sendable {
         bytes = frozenBytes
         byteCount = builder.bytes.count
         let all = ByteView(start: frozenBytes, count: builder.bytes.count)
+        actionCount = builder.definition.operations.reduce(0) { $0 + $1.actions.count }
         facts = Self.frozen(builder.facts(in: all))
         actions = Self.frozen(builder.actionFacts(in: all))
         rules = Self.frozen(builder.rules)
@@ -134,6 +135,15 @@ public final class OperationTable: @unchecked Sendable {
     public subscript(_ operation: Int) -> OperationFacts {
         precondition(operation >= 0 && operation < operations.count)
         return facts[operation]
+    }
+
+    /// How many actions all operations have together.
+    public let actionCount: Int
+
+    /// The indices of an operation's actions, in its own order.
+    public func actions(of operation: Int) -> Range<Int> {
+        let facts = self[operation]
+        return facts.firstAction..<facts.firstAction + facts.actionCount
     }
 
     /// The facts of an action, by the index that `validateContent` gave.

@@ -1,0 +1,151 @@
+internal import Bytes
+
+/// The buckets of one request: what it asks of each, and what became of it.
+///
+/// - Shape: trivial, at most eight, those of enforced rules first; lives in the exchange.
+public struct LimitCharges {
+    /// The most rules that may be about one operation.
+    public static var maxCount: Int { 8 }
+
+    enum State: UInt8 { case asked, taken, refused }
+
+    struct Charge {
+        var key: UInt64 = 0
+        /// Nanoseconds of debt; 1 for at-once.
+        var cost: UInt64 = 0
+        /// The most nanoseconds of debt; the most in progress for at-once.
+        var tolerance: UInt64 = 0
+        /// When the debt is paid, monotonic; how many are in progress for at-once.
+        var paidAt: UInt64 = 0
+        var rule: UInt16 = 0
+        var quota: UInt16 = 0
+        var state = State.asked
+        var isShadow = false
+
+        var isAtOnce: Bool { BucketKey.isAtOnce(key) }
+    }
+
+    private var charges: InlineArray<8, Charge> = .init(repeating: Charge())
+    public private(set) var count = 0
+
+    public init() {}
+
+    subscript(_ index: Int) -> Charge {
+        get { charges[index] }
+        set { charges[index] = newValue }
+    }
+
+    /// False when it is full, which compiling the rules rules out.
+    mutating func append(_ charge: Charge) -> Bool {
+        guard count < Self.maxCount else { return false }
+        charges[count] = charge
+        count += 1
+        return true
+    }
+
+    public mutating func removeAll() { count = 0 }
+
+    /// Gives back what a request did not cost in the end, and ends its part of what counts at once; once per request.
+    public mutating func settle(
+        _ buckets: Buckets, _ table: LimitTable, as outcome: LimitOutcome, now: UInt64
+    ) {
+        for index in 0..<count where charges[index].state == .taken {
+            let charge = charges[index]
+            if charge.isAtOnce {
+                buckets.leave(charge.key)
+            } else {
+                let due = table.quota(charge.quota).cost(outcome)
+                if due < charge.cost {
+                    buckets.giveBack(charge.key, charge.cost - due, paidAt: charge.paidAt, now: now)
+                }
+            }
+        }
+        count = 0
+    }
+}
+
+/// What a request turned out to be, which decides what it costs.
+public enum LimitOutcome: UInt8, Sendable { case request, hit, notModified }
+
+/// Whether a request may go on.
+public enum LimitVerdict: Equatable, Sendable {
+    case allowed
+    /// By the rule with the longest wait; `wait` is in nanoseconds, 0 where nobody can tell (at-once).
+    case refused(rule: Int, wait: UInt64)
+}
+
+extension Buckets {
+    /// Takes from all buckets of a request, or from none: then the longest wait counts.
+    ///
+    /// Shadow rules are asked when the others allowed it; each that would refuse takes nothing.
+    public func take(_ charges: inout LimitCharges, now: UInt64) -> LimitVerdict {
+        if let refused = look(&charges, now: now) { return refused }
+        for index in 0..<charges.count where charges[index].state == .asked {
+            let isTaken = take(&charges[index], now: now)
+            if isTaken || charges[index].isShadow { continue }
+            // Another loop was quicker since the look.
+            let refused = verdict(charges[index], now: now)
+            putBack(&charges, now: now)
+            return refused
+        }
+        return .allowed
+    }
+
+    /// Looks whether an enforced rule refuses, and takes nothing; what is known is noted in the charges.
+    func look(_ charges: inout LimitCharges, now: UInt64) -> LimitVerdict? {
+        var worst: LimitVerdict?
+        var longest: UInt64 = 0
+        for index in 0..<charges.count where !charges[index].isShadow && charges[index].state == .asked {
+            if charges[index].isAtOnce {
+                charges[index].paidAt = UInt64(countAtOnce(charges[index].key))
+                guard charges[index].paidAt >= charges[index].tolerance else { continue }
+            } else {
+                charges[index].paidAt = max(paidAt(charges[index].key), now)
+                guard charges[index].paidAt + charges[index].cost > now + charges[index].tolerance else {
+                    continue
+                }
+            }
+            let verdict = verdict(charges[index], now: now)
+            guard case .refused(_, let wait) = verdict, worst == nil || wait > longest else { continue }
+            longest = wait
+            worst = verdict
+        }
+        return worst
+    }
+
+    private func verdict(_ charge: LimitCharges.Charge, now: UInt64) -> LimitVerdict {
+        let wait =
+            charge.isAtOnce
+            ? 0 : charge.paidAt + charge.cost - min(charge.paidAt + charge.cost, now + charge.tolerance)
+        return .refused(rule: Int(charge.rule), wait: wait)
+    }
+
+    func take(_ charge: inout LimitCharges.Charge, now: UInt64) -> Bool {
+        let isTaken: Bool
+        if charge.isAtOnce {
+            // Without a place for it nothing is counted, and nothing has to be given back.
+            guard let entered = enter(charge.key, limit: Int(charge.tolerance), now: now) else { return true }
+            charge.paidAt = UInt64(entered.count)
+            isTaken = entered.isTaken
+        } else {
+            (isTaken, charge.paidAt) = take(
+                charge.key, cost: charge.cost, tolerance: charge.tolerance, now: now)
+        }
+        charge.state = isTaken ? .taken : .refused
+        return isTaken
+    }
+
+    /// Undoes what was taken of a request that is refused.
+    func putBack(_ charges: inout LimitCharges, now: UInt64) {
+        for index in 0..<charges.count where charges[index].state == .taken {
+            if charges[index].isAtOnce {
+                leave(charges[index].key)
+            } else {
+                giveBack(
+                    charges[index].key, charges[index].cost, paidAt: charges[index].paidAt, now: now)
+                charges[index].paidAt -= min(charges[index].cost, charges[index].paidAt)
+            }
+            charges[index].state = .asked
+        }
+    }
+}

@@ -1,0 +1,290 @@
+public import Bytes
+internal import HTTP
+internal import Loop
+public import OpenStack
+
+/// The rules of the settings, compiled against the APIs' operations.
+///
+/// - Shape: flat arrays of trivial structs, made once; asking allocates and retains nothing.
+/// - Ownership: immutable; a reload makes another one. A bucket keeps its name, so what a rule that stays as it is has
+///   counted goes on.
+// Unchecked because of the pointers: what they point to is never written after `init`.
+public final class LimitTable: @unchecked Sendable {
+    /// A rule as an operator sees it; for cold uses.
+    public struct Rule: Sendable {
+        public let name: String
+        public let isShadow: Bool
+        public let per: Settings.LimitKey
+        /// `*` and the path of its operations where they all have one, else `*` alone; and a pattern for the same.
+        public let uri: String
+        public let regex: String
+        /// Of its operations, in the order of Nova's documents.
+        public let methods: [String]
+        /// Which operations it is about, by API; what an operation's actions have of their own is not among them.
+        let operations: [[Int]]
+        let quota: Int
+    }
+
+    /// What the hot path asks about a rule.
+    struct RuleFacts {
+        var per: Settings.LimitKey
+        var isShadow: Bool
+        var isAtOnce: Bool
+        var quota: UInt16
+        /// Some projects have quotas of their own, or none.
+        var hasProjects: Bool
+        /// Begins the name of each of its buckets.
+        var seed: UInt64
+        var firstRole: Int32
+        var roleCount: Int32
+    }
+
+    /// Which rules are about an operation or an action.
+    struct Selection {
+        var first: Int32 = 0
+        var count: Int32 = 0
+        /// Which ones are depends on the action in the content.
+        var needsAction = false
+    }
+
+    /// What a project has in place of a rule's own quota.
+    struct ProjectQuota {
+        static let exempt: UInt16 = .max
+
+        var key: UInt64 = 0
+        var quota: UInt16 = 0
+    }
+
+    public let rules: [Rule]
+    let hash: KeyedHash
+    let sendsFields: Bool
+    let legacyStatus: Int
+    private let facts: UnsafePointer<RuleFacts>
+    private let quotas: UnsafePointer<LimitQuotaFacts>
+    private let selected: UnsafePointer<UInt16>
+    private let unmatched: Selection
+    private let operations: UnsafePointer<Selection>
+    private let actions: UnsafePointer<Selection>
+    /// Of each API, where its operations and actions begin.
+    private let bases: UnsafePointer<(operations: Int32, actions: Int32)>
+    private let apiCount: Int
+    private let projects: UnsafePointer<ProjectQuota>
+    private let projectMask: Int
+    private let roles: UnsafePointer<ByteRange>
+    private let bytes: UnsafePointer<UInt8>
+    private let byteCount: Int
+    let hasRules: Bool
+
+    /// Compiles the rules of `limits` for the APIs' tables, in their order.
+    ///
+    /// - Parameter hash: the key under which buckets are named; one for all loops and for all of a process's life.
+    /// - Errors: words that name no operation, rules too many for one operation; each with its line and column.
+    public static func compile(
+        _ limits: Settings.Limits, tables: [OperationTable], hash: KeyedHash
+    ) throws(LimitMistakes) -> LimitTable {
+        var builder = LimitTableBuilder(limits, tables: tables, hash: hash)
+        builder.build()
+        if !builder.mistakes.isEmpty { throw LimitMistakes(list: builder.mistakes) }
+        return LimitTable(builder)
+    }
+
+    private init(_ builder: LimitTableBuilder) {
+        rules = builder.rules
+        hash = builder.hash
+        sendsFields = builder.limits.sendsFields
+        legacyStatus = builder.limits.legacyStatus
+        facts = Self.frozen(builder.facts)
+        quotas = Self.frozen(builder.quotas)
+        selected = Self.frozen(builder.selected)
+        unmatched = builder.unmatched
+        operations = Self.frozen(builder.operations)
+        actions = Self.frozen(builder.actions)
+        bases = Self.frozen(builder.bases)
+        apiCount = builder.bases.count
+        let table = builder.projectTable()
+        projects = Self.frozen(table)
+        projectMask = table.count - 1
+        roles = Self.frozen(builder.roles)
+        bytes = Self.frozen(builder.bytes)
+        byteCount = builder.bytes.count
+        hasRules = !builder.rules.isEmpty
+    }
+
+    deinit {
+        facts.deallocate()
+        quotas.deallocate()
+        selected.deallocate()
+        operations.deallocate()
+        actions.deallocate()
+        bases.deallocate()
+        projects.deallocate()
+        roles.deallocate()
+        bytes.deallocate()
+    }
+
+    private static func frozen<Element>(_ array: [Element]) -> UnsafePointer<Element> {
+        let block = UnsafeMutablePointer<Element>.allocate(capacity: max(array.count, 1))
+        for (index, element) in array.enumerated() { (block + index).initialize(to: element) }
+        return UnsafePointer(block)
+    }
+
+    func quota(_ index: UInt16) -> LimitQuotaFacts { quotas[Int(index)] }
+    func facts(of rule: Int) -> RuleFacts { facts[rule] }
+
+    // MARK: - Asking
+
+    private func selection(_ subject: LimitSubject) -> Selection {
+        guard subject.operation >= 0, subject.api >= 0, subject.api < apiCount else { return unmatched }
+        let base = bases[subject.api]
+        if subject.action >= 0 { return actions[Int(base.actions) + subject.action] }
+        return operations[Int(base.operations) + subject.operation]
+    }
+
+    /// Tells whether the rules about an operation depend on the action in its content.
+    func needsAction(api: Int, operation: Int) -> Bool {
+        guard operation >= 0, api >= 0, api < apiCount else { return false }
+        return operations[Int(bases[api].operations) + operation].needsAction
+    }
+
+    /// Fills in what a request asks of the buckets of all rules that are about it.
+    public func demand(_ subject: LimitSubject, into charges: inout LimitCharges) {
+        charges.removeAll()
+        let selection = selection(subject)
+        var names = SubjectNames()
+        for place in 0..<Int(selection.count) {
+            let rule = Int(selected[Int(selection.first) + place])
+            guard let charge = charge(rule, subject, &names) else { continue }
+            // As many as are selected fit.
+            _ = charges.append(charge)
+        }
+    }
+
+    /// The part of a request's names that several rules need, each hashed once.
+    struct SubjectNames {
+        var project: UInt64 = 0
+        var user: UInt64 = 0
+        var address: UInt64 = 0
+    }
+
+    /// What a request asks of one rule; nil when the rule is not about whoever asks.
+    func charge(
+        _ rule: Int, _ subject: LimitSubject, _ names: inout SubjectNames
+    ) -> LimitCharges.Charge? {
+        let facts = facts[rule]
+        if !subject.hasIdentity, !facts.per.isDisjoint(with: [.project, .user]) { return nil }
+        if facts.roleCount > 0, isExempt(facts, subject.roles) { return nil }
+        if names.project == 0, facts.hasProjects || facts.per.contains(.project) {
+            // A token without a project counts by its user, or all such tokens would share a bucket.
+            names.project =
+                subject.project.isEmpty ? ~hash.hash(subject.user) : hash.hash(subject.project)
+        }
+        var quota = facts.quota
+        if facts.hasProjects, subject.hasIdentity, !subject.project.isEmpty {
+            quota = find(Self.projectKey(rule: rule, names.project)) ?? quota
+            if quota == ProjectQuota.exempt { return nil }
+        }
+        if names.user == 0, facts.per.contains(.user) { names.user = hash.hash(subject.user) }
+        if names.address == 0, facts.per.contains(.address) {
+            names.address = Self.name(subject.address, hash)
+        }
+        let found = quotas[Int(quota)]
+        return LimitCharges.Charge(
+            key: key(facts, subject, names), cost: facts.isAtOnce ? 1 : found.requestCost,
+            tolerance: facts.isAtOnce ? UInt64(found.count) : found.tolerance, rule: UInt16(rule),
+            quota: quota,
+            isShadow: facts.isShadow)
+    }
+
+    private func key(_ facts: RuleFacts, _ subject: LimitSubject, _ names: SubjectNames) -> UInt64 {
+        var parts: InlineArray<6, UInt64> = .init(repeating: 0)
+        parts[0] = facts.seed
+        if facts.per.contains(.project) { parts[1] = names.project }
+        if facts.per.contains(.user) { parts[2] = names.user }
+        if facts.per.contains(.address) { parts[3] = names.address }
+        if facts.per.contains(.token) { parts[4] = subject.token }
+        if facts.per.contains(.operation) {
+            // An action is an operation of its own; what matched none is one, too.
+            parts[5] =
+                UInt64(truncatingIfNeeded: subject.operation + 1) | UInt64(
+                    truncatingIfNeeded: subject.action + 1) << 24
+                | UInt64(truncatingIfNeeded: subject.api) << 48
+        }
+        return withUnsafeBytes(of: parts) {
+            BucketKey.make(hash.hash($0.bindMemory(to: UInt8.self)), isAtOnce: facts.isAtOnce)
+        }
+    }
+
+    /// The hash of an address, by its network.
+    static func name(_ address: IPAddress, _ hash: KeyedHash) -> UInt64 {
+        let network = LimitSubject.network(address)
+        var parts: InlineArray<3, UInt64> = .init(repeating: UInt64(network.family.rawValue))
+        parts[0] = network.high
+        parts[1] = network.low
+        return withUnsafeBytes(of: parts) { hash.hash($0.bindMemory(to: UInt8.self)) }
+    }
+
+    static func projectKey(rule: Int, _ project: UInt64) -> UInt64 {
+        // Odd multiples keep equal projects of several rules apart; zero is an empty place.
+        (project ^ UInt64(rule + 1) &* 0x9E37_79B9_7F4A_7C15) | 1
+    }
+
+    private func find(_ key: UInt64) -> UInt16? {
+        var place = Int(truncatingIfNeeded: key >> 1) & projectMask
+        while projects[place].key != 0 {
+            if projects[place].key == key { return projects[place].quota }
+            place = (place + 1) & projectMask
+        }
+        return nil
+    }
+
+    /// Whether one of the roles, joined by commas, is one that the rule spares.
+    private func isExempt(_ facts: RuleFacts, _ roles: ByteView) -> Bool {
+        let all = ByteView(start: bytes, count: byteCount)
+        var start = 0
+        while start < roles.count {
+            var end = start
+            while end < roles.count, roles[end] != 0x2C { end += 1 }
+            let role = roles.view(start, end - start)
+            for index in 0..<Int(facts.roleCount)
+            where role.equals(all.view(self.roles[Int(facts.firstRole) + index])) {
+                return true
+            }
+            start = end + 1
+        }
+        return false
+    }
+}
+
+/// What a rule gives, in the units of its buckets.
+struct LimitQuotaFacts: Sendable {
+    /// The number of the rate, or of at-once.
+    var count: Int
+    /// Of the rate; 0 for at-once.
+    var unitSeconds: Int
+    var burst: Int
+    /// Nanoseconds of debt that a cost of 1 makes; 0 for at-once.
+    var interval: UInt64
+    var tolerance: UInt64
+    var requestCost: UInt64
+    var hitCost: UInt64
+    var notModifiedCost: UInt64
+
+    func cost(_ outcome: LimitOutcome) -> UInt64 {
+        switch outcome {
+        case .request: requestCost
+        case .hit: hitCost
+        case .notModified: notModifiedCost
+        }
+    }
+}
+
+/// What is wrong with the rules, as the definitions show it.
+public struct LimitMistakes: Error, Sendable, Equatable {
+    public struct Mistake: Sendable, Equatable {
+        /// Both count from 1.
+        public var line: Int
+        public var column: Int
+        public var message: String
+    }
+    public var list: [Mistake]
+}

@@ -1,0 +1,159 @@
+internal import Bytes
+internal import HTTP
+internal import OpenStack
+
+/// Puts a `LimitTable` together; for start, reload and `gatehouse check`.
+struct LimitTableBuilder {
+    let limits: Settings.Limits
+    let tables: [OperationTable]
+    let hash: KeyedHash
+    private(set) var mistakes: [LimitMistakes.Mistake] = []
+    private(set) var rules: [LimitTable.Rule] = []
+    private(set) var facts: [LimitTable.RuleFacts] = []
+    private(set) var quotas: [LimitQuotaFacts] = []
+    private(set) var selected: [UInt16] = []
+    private(set) var unmatched = LimitTable.Selection()
+    private(set) var operations: [LimitTable.Selection] = []
+    private(set) var actions: [LimitTable.Selection] = []
+    private(set) var bases: [(operations: Int32, actions: Int32)] = []
+    private(set) var roles: [ByteRange] = []
+    private(set) var bytes: [UInt8] = []
+    private var projects: [LimitTable.ProjectQuota] = []
+
+    init(_ limits: Settings.Limits, tables: [OperationTable], hash: KeyedHash) {
+        self.limits = limits
+        self.tables = tables
+        self.hash = hash
+    }
+
+    mutating func build() {
+        let scopes = limits.rules.map { LimitScope($0, tables: tables) }
+        for scope in scopes { mistakes += scope.mistakes }
+        for (index, rule) in limits.rules.enumerated() { add(rule, index, scopes[index]) }
+        // Enforced rules stand first, as charges have them.
+        let order = limits.rules.indices.sorted {
+            (limits.rules[$0].isShadow ? 1 : 0, $0) < (limits.rules[$1].isShadow ? 1 : 0, $1)
+        }
+        unmatched = select(order.filter { scopes[$0].isEverything })
+        for (api, table) in tables.enumerated() {
+            bases.append((Int32(operations.count), Int32(actions.count)))
+            actions += (0..<table.actionCount).map { action in
+                select(order.filter { scopes[$0].hasAction(api, action) })
+            }
+            for operation in table.operations.indices {
+                let chosen = order.filter { scopes[$0].hasOperation(api, operation) }
+                var selection = select(chosen)
+                selection.needsAction = table.actions(of: operation).contains { action in
+                    order.filter { scopes[$0].hasAction(api, action) } != chosen
+                }
+                operations.append(selection)
+                let most = table.actions(of: operation).map { actions[Int(bases[api].actions) + $0].count }
+                    .max()
+                if max(most ?? 0, selection.count) > LimitCharges.maxCount {
+                    tooMany(table.operations[operation].id)
+                }
+            }
+        }
+    }
+
+    private mutating func tooMany(_ id: String) {
+        // Once is enough: one rule too many is often one for all operations.
+        guard !mistakes.contains(where: { $0.message.hasPrefix("`rules`:") }) else { return }
+        let place = limits.rules.compactMap(\.operations.first).first
+        mistakes.append(
+            LimitMistakes.Mistake(
+                line: place?.line ?? 1, column: place?.column ?? 1,
+                message: "`rules`: more than \(LimitCharges.maxCount) of them are about \(id)"))
+    }
+
+    private mutating func select(_ chosen: [Int]) -> LimitTable.Selection {
+        defer { selected += chosen.map { UInt16($0) } }
+        return LimitTable.Selection(first: Int32(selected.count), count: Int32(chosen.count))
+    }
+
+    private mutating func add(_ rule: Settings.LimitRule, _ index: Int, _ scope: LimitScope) {
+        let isAtOnce = if case .atOnce = rule.quota { true } else { false }
+        let quota = add(rule.quota, rule.cost)
+        for override in rule.overrides {
+            addProject(index, override.project, UInt16(add(override.quota, rule.cost)))
+        }
+        for project in rule.exemptProjects { addProject(index, project, LimitTable.ProjectQuota.exempt) }
+        let firstRole = roles.count
+        for role in rule.exemptRoles {
+            let text = Array(role.lowercased().utf8)
+            roles.append(ByteRange(start: bytes.count, count: text.count))
+            bytes += text
+        }
+        facts.append(
+            LimitTable.RuleFacts(
+                per: rule.per, isShadow: rule.isShadow, isAtOnce: isAtOnce, quota: UInt16(quota),
+                hasProjects: !rule.overrides.isEmpty || !rule.exemptProjects.isEmpty, seed: seed(rule),
+                firstRole: Int32(firstRole), roleCount: Int32(rule.exemptRoles.count)))
+        let (uri, regex) = scope.place
+        rules.append(
+            LimitTable.Rule(
+                name: rule.name, isShadow: rule.isShadow, per: rule.per, uri: uri, regex: regex,
+                methods: scope.methods, operations: scope.operationIndices, quota: quota))
+    }
+
+    /// A rule that is the same after a reload begins its buckets' names in the same way.
+    private func seed(_ rule: Settings.LimitRule) -> UInt64 {
+        let kind =
+            switch rule.quota {
+            case .rate(let rate, _): "rate \(rate.count)/\(rate.unit.rawValue)"
+            case .atOnce: "at_once"
+            }
+        var text = "\(rule.name) \(rule.per.rawValue) \(kind)"
+        return text.withUTF8 { hash.hash($0) }
+    }
+
+    private mutating func add(_ quota: Settings.LimitQuota, _ cost: Settings.LimitCost) -> Int {
+        switch quota {
+        case .rate(let rate, let burst):
+            let unit = UInt64(rate.unit.rawValue) * 1_000_000_000
+            // Rounded up, so that the rate is never exceeded; by less than a billionth of a second.
+            let interval = (unit + UInt64(rate.count) - 1) / UInt64(rate.count)
+            quotas.append(
+                LimitQuotaFacts(
+                    count: rate.count, unitSeconds: rate.unit.rawValue, burst: burst, interval: interval,
+                    tolerance: Self.debt(interval, burst * 1_000),
+                    requestCost: Self.debt(interval, cost.request),
+                    hitCost: Self.debt(interval, cost.hit),
+                    notModifiedCost: Self.debt(interval, cost.notModified)))
+        case .atOnce(let count):
+            quotas.append(
+                LimitQuotaFacts(
+                    count: min(count, AtOnceWord.maxCount), unitSeconds: 0, burst: count, interval: 0,
+                    tolerance: 0, requestCost: 0, hitCost: 0,
+                    notModifiedCost: 0))
+        }
+        return quotas.count - 1
+    }
+
+    /// The nanoseconds that thousandths of a request's debt take; at most two years, longer than which no bucket fills.
+    private static func debt(_ interval: UInt64, _ thousandths: Int) -> UInt64 {
+        let (product, overflows) = interval.multipliedReportingOverflow(by: UInt64(thousandths))
+        return min(overflows ? .max : product / 1_000, 2 * 366 * 86_400 * 1_000_000_000)
+    }
+
+    private mutating func addProject(_ rule: Int, _ project: String, _ quota: UInt16) {
+        var project = project
+        let name = project.withUTF8 { hash.hash($0) }
+        projects.append(LimitTable.ProjectQuota(key: LimitTable.projectKey(rule: rule, name), quota: quota))
+    }
+
+    /// The projects with quotas of their own by open addressing, at most half full.
+    func projectTable() -> [LimitTable.ProjectQuota] {
+        var capacity = 2
+        while capacity < projects.count * 2 { capacity *= 2 }
+        var table = [LimitTable.ProjectQuota](repeating: LimitTable.ProjectQuota(), count: capacity)
+        for project in projects {
+            var place = Int(truncatingIfNeeded: project.key >> 1) & (capacity - 1)
+            while table[place].key != 0, table[place].key != project.key {
+                place = (place + 1) & (capacity - 1)
+            }
+            table[place] = project
+        }
+        return table
+    }
+}
