@@ -245,8 +245,11 @@ public final class Service: @unchecked Sendable {
             try Resolver.resolve(host: named.endpoint.address.host, port: named.endpoint.address.port)
         }
         let adminRoles = settings.identity.adminRoles
-        if let old, old.serves(named, adminRoles: adminRoles, addresses: addresses) { return old }
-        return Keystone(named, adminRoles: adminRoles, addresses: addresses)
+        let badTokens = settings.limits.badTokens
+        if let old, old.serves(named, badTokens: badTokens, adminRoles: adminRoles, addresses: addresses) {
+            return old
+        }
+        return Keystone(named, badTokens: badTokens, adminRoles: adminRoles, addresses: addresses)
     }
 
     /// Says in a line that a definition has parts without effect; `gatehouse check` lists them.
@@ -268,6 +271,7 @@ public final class Service: @unchecked Sendable {
         for warning in warnings { log.warning("\(warning)") }
         var clients = settings.apis.map { ("upstream of \($0.definition)", $0.upstream.tls) }
         if let keystone = settings.identity.keystone { clients.append(("identity.keystone", keystone.tls)) }
+        if case .redis(let redis) = settings.limits.store { clients.append(("limits.redis", redis.tls)) }
         for (name, tls) in clients where tls?.isInsecure == true {
             log.warning(
                 "certificates are not verified: whoever answers is believed",
