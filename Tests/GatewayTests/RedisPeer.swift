@@ -34,7 +34,12 @@ final class RedisPeer {
         connections = []
     }
 
-    var host: String { "127.0.0.1" }
+    /// Says something on the last connection.
+    func send(_ text: String) {
+        guard let connection = connections.last else { return }
+        _ = withBytes(text) { Socket.send(connection.descriptor, $0) }
+    }
+
     var port: UInt16 { address.port }
 
     /// Takes what came and answers it.
