@@ -43,7 +43,7 @@ let package = Package(
         .executableTarget(
             name: "gatehouse",
             dependencies: [
-                "Gateway", "OpenStack", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Bytes", "Gateway", "OpenStack", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: swift),
         .executableTarget(

@@ -26,7 +26,10 @@ struct ImportTests {
         ),
         (
             "gatehouse",
-            ["Gateway", "OpenStack", "ArgumentParser", "Logging", "Dispatch", "Foundation", "FoundationXML"]
+            [
+                "Bytes", "Gateway", "OpenStack", "ArgumentParser", "Logging", "Dispatch", "Foundation",
+                "FoundationXML",
+            ]
         ),
         (
             "compute-simulator",
