@@ -111,7 +111,7 @@ def run_part(suite, marks, part=None, is_shown=False):
 
 
 def show(suite, results, what=""):
-    """Prints what the parts of a suite said, and their sum."""
+    """Prints what the parts of a suite said, and their sum; the seconds of parts beside each other count each."""
     total = Result()
     for result in results:
         total.add(result)
