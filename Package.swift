@@ -13,6 +13,7 @@ let package = Package(
     products: [
         .executable(name: "gatehouse", targets: ["gatehouse"]),
         .executable(name: "compute-simulator", targets: ["compute-simulator"]),
+        .executable(name: "gatehouse-bench", targets: ["gatehouse-bench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
@@ -49,6 +50,12 @@ let package = Package(
             name: "compute-simulator",
             dependencies: [
                 "Bytes", "HTTP", "Loop", "COpenSSL",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: swift),
+        .executableTarget(
+            name: "gatehouse-bench",
+            dependencies: [
+                "Bytes", "Loop", "OpenStack", "Gateway",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swift),
         .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: swift),
