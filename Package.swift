@@ -43,7 +43,7 @@ let package = Package(
             name: "gatehouse",
             dependencies: [
                 "Gateway", "OpenStack", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
             ], swiftSettings: swift),
         .executableTarget(
             name: "compute-simulator",
@@ -65,7 +65,9 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "gatehouseTests",
-            dependencies: ["gatehouse", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "gatehouse", "Gateway", "OpenStack", "Bytes", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: swift),
         .testTarget(
             name: "ScenarioTests", dependencies: ["CNghttp2", "COpenSSL", "CZlib"], swiftSettings: swift),

@@ -26,7 +26,10 @@ struct ImportTests {
         ),
         (
             "gatehouse",
-            ["Gateway", "OpenStack", "ArgumentParser", "Logging", "Dispatch", "Foundation", "FoundationXML"]
+            [
+                "Gateway", "OpenStack", "ArgumentParser", "Logging", "Dispatch", "Foundation",
+                "FoundationXML", "HTTP", "Yams",
+            ]
         ),
         (
             "compute-simulator",
