@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bytes
 import Gateway
 import OpenStack
 
@@ -18,10 +19,12 @@ struct Check: ParsableCommand {
         var unused = UnusedParts()
         // A definition that two APIs name is a mistake of the settings already.
         var seen: Set<String> = []
+        var tables: [OperationTable] = []
         for api in settings.apis where seen.insert(api.definition).inserted {
             do throws(DefinitionMistakes) {
                 let definition = try DefinitionFiles.read(api.definition, overlay: api.overlay)
                 let table = try OperationTable.compile(definition, file: api.definition)
+                tables.append(table)
                 operationCount += table.operations.count
                 unused.add(definition.unused)
                 if api.virtualInterfaces == .translate, VirtualInterfaces.Operations(in: table) == nil {
@@ -29,6 +32,14 @@ struct Check: ParsableCommand {
                 }
             } catch {
                 mistakes += error.mistakes.map(\.description)
+            }
+        }
+        // Without all definitions nobody can tell which words mean something.
+        if tables.count == settings.apis.count {
+            do throws(LimitMistakes) {
+                _ = try LimitTable.compile(settings.limits, tables: tables, hash: .random())
+            } catch {
+                mistakes.append(error.text(file: file))
             }
         }
         guard mistakes.isEmpty else {

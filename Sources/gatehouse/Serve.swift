@@ -23,6 +23,9 @@ struct Serve: ParsableCommand {
         OperationalLog.bootstrap(level: settings.log.level)
         do {
             try Service.run(settings: settings, file: config)
+        } catch let mistakes as LimitMistakes {
+            StandardError.print(mistakes.text(file: config))
+            throw ExitCode(1)
         } catch {
             Logger(label: "gatehouse").critical("cannot serve", metadata: ["reason": "\(error)"])
             throw ExitCode(1)

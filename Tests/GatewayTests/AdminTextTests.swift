@@ -23,8 +23,12 @@ struct AdminTextTests {
         exchanges.count(
             operation: 0, status: 200, microseconds: 900, source: .translation, verdict: .none,
             failure: .none)
+        var limits = LimitCounters(names: ["create", "all"])
+        limits.count(0, .limited)
+        limits.count(1, .allowed)
         return WorkerReport(
-            counters: [counters], exchangeCounters: exchanges,
+            counters: [counters], exchangeCounters: exchanges, limitCounters: limits,
+            buckets: .init(capacity: 64, usedCount: 3, evictedInDebtCount: 2, unplacedCount: 1),
             operationIDs: ["servers.list", "servers.create"],
             endpoints: [
                 .init(

@@ -40,7 +40,8 @@ struct CacheKeyTests {
             let settings = try SettingsReader(environment: [:]).read(
                 Array(Self.settings.utf8), file: "test", directory: SettingsPlaces.root)
             let definition = try DefinitionFiles.read(settings.apis[0].definition)
-            return try Configuration(settings, definitions: [.init(definition: definition, addresses: [:])])
+            return try Configuration(
+                settings, definitions: [.init(definition: definition, addresses: [:])], hash: .random())
         } catch {
             Issue.record("\(error)")
             return nil
@@ -51,7 +52,8 @@ struct CacheKeyTests {
     private static func key(_ asked: Asked) throws -> [UInt8]? {
         let configuration = try #require(configuration)
         let worker = try Worker(
-            index: 0, shared: Shared(cache: nil) {}, configuration: configuration, maxConnectionCount: 16)
+            index: 0, shared: Shared(cache: nil, buckets: Buckets(capacity: 8)) {},
+            configuration: configuration, maxConnectionCount: 16)
         for _ in 0..<asked.writes { withBytes(project) { worker.shared.generations.advance($0) } }
 
         let exchange = ExchangePointer.allocate(capacity: 1)

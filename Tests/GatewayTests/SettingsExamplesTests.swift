@@ -7,12 +7,15 @@ struct SettingsExamplesTests {
     static let examples = SettingsPlaces.root + "/config/examples"
     static let environment = [
         "GATEHOUSE_EXAMPLE_TOKEN": "example", "KEYSTONE_PASSWORD": "example", "KEYSTONE_SECRET": "example",
+        "REDIS_PASSWORD": "example",
     ]
 
     /// All but what excludes each other stands in one.
     @Test func `every setting appears in an example`() throws {
         var written: Set<String> = []
-        for name in ["all-keys", "static-tokens", "application-credential"] {
+        for name in [
+            "all-keys", "static-tokens", "application-credential", "limits-redis", "limits-sentinel",
+        ] {
             let text = try String(contentsOfFile: Self.examples + "/\(name).yaml", encoding: .utf8)
             written.formUnion(Self.keys(of: text))
         }
@@ -82,8 +85,27 @@ struct SettingsExamplesTests {
         let tokens = try Self.read(examplesFile: "static-tokens.yaml").identity.staticTokens
         #expect(tokens[0].userDomain == .defaultDomain)
         #expect(tokens[0].projectDomain == .defaultDomain)
+        var limits = settings.limits
+        let rules = limits.rules
+        limits.rules = []
+        #expect(limits == defaults.limits)
+        #expect(rules[0].cost == Settings.LimitCost() && !rules[0].isShadow)
         #expect(settings.cache == defaults.cache)
         #expect(settings.log == defaults.log)
+    }
+
+    @Test func `the examples of a shared store have the defaults that they claim`() throws {
+        guard case .redis(let redis) = try Self.read(examplesFile: "limits-redis.yaml").limits.store,
+            case .redis(let found) = try Self.read(examplesFile: "limits-sentinel.yaml").limits.store
+        else {
+            Issue.record("both have a Redis")
+            return
+        }
+        let defaults = Settings.Redis(endpoints: [])
+        #expect(redis.prefix == defaults.prefix && redis.deadline == defaults.deadline)
+        #expect(redis.tls?.isInsecure == false && redis.database == defaults.database)
+        #expect(found.database == defaults.database && found.tls == nil)
+        #expect(found.instanceCount == defaults.instanceCount && found.master == "mymaster")
     }
 
     @Test func `every example is without mistakes`() throws {

@@ -1,3 +1,4 @@
+import Bytes
 import Foundation
 import HTTP
 import Loop
@@ -122,7 +123,7 @@ struct SettingsTLSTests {
         let source = Configuration.Source(
             definition: try DefinitionFiles.read(api.definition, overlay: nil),
             addresses: [api.upstream.endpoints[0]: [.loopback(port: 1)]])
-        let configuration = try Configuration(settings, definitions: [source])
+        let configuration = try Configuration(settings, definitions: [source], hash: .random())
         #expect(configuration.listenerTLS[address] != nil)
         let pool = configuration.apis[0].upstream
         #expect(pool.tls != nil && pool.http2 == .negotiated)

@@ -121,14 +121,15 @@ class Cloud:
 
     def gatehouse(self, directory, keystone=None, **settings):
         """The gateway between the two; `keystone` is laid over plain settings of `identity.keystone`."""
-        plain = {"url": self.keystone.url, "bad_tokens": {"rate": "60000/min", "burst": 10_000}}
+        plain = {"url": self.keystone.url}
         if "credential" not in (keystone or {}):
             plain["credential"] = {
                 "username": "nova", "password": "secret", "user_domain": "Default", "project": "service",
                 "project_domain": "Default"}
-        return harness.Gatehouse(directory, self.nova.url, {
+        base = {
             "identity": {"provider": "keystone", "keystone": harness.merged(plain, keystone or {})},
-            "cache": False, **settings})
+            "limits": {"bad_tokens": {"rate": "60000/min", "burst": 10_000}}, "cache": False}
+        return harness.Gatehouse(directory, self.nova.url, harness.merged(base, settings))
 
     def __enter__(self):
         return self

@@ -49,7 +49,7 @@ def test_every_question_is_counted_once_on_both_sides(tmp_path, cloud):
 def test_2000_bad_tokens_of_one_address_cost_keystone_no_more_than_its_budget(tmp_path, cloud, figures, workers):
     cloud.add(["known", "late"])
     budget = {"bad_tokens": {"rate": "120/min", "burst": 20}}
-    with cloud.gatehouse(tmp_path, budget, workers=workers) as gatehouse:
+    with cloud.gatehouse(tmp_path, limits=budget, workers=workers) as gatehouse:
         assert Client(gatehouse.port).ask("known").status == 200
         before, begun = cloud.keystone.asked(), time.monotonic()
         known = Asker(gatehouse.port, itertools.repeat("known"))
@@ -81,7 +81,7 @@ def test_more_good_tokens_at_once_than_the_burst_of_their_address_are_let_in(tmp
     """Several users behind one address after a restart: none of them has guessed."""
     names = cloud.add([f"t{index}" for index in range(200)])
     budget = {"bad_tokens": {"rate": "1/h", "burst": 20}}
-    with cloud.gatehouse(tmp_path, budget, workers=2) as gatehouse:
+    with cloud.gatehouse(tmp_path, limits=budget, workers=2) as gatehouse:
         assert asyncio.run(crowd(gatehouse.port, names)) == [200] * 200
         assert cloud.keystone.asked() == 200 and gatehouse.metrics()[REFUSED] == 0
         client = Client(gatehouse.port)
@@ -91,8 +91,8 @@ def test_more_good_tokens_at_once_than_the_burst_of_their_address_are_let_in(tmp
 
 def test_each_address_has_a_budget_of_its_own(tmp_path, cloud):
     """Behind a proxy that is trusted: 300 addresses, then 100 in one /64."""
-    settings = {"http": {"trusted_proxies": [harness.LOOPBACK]}}
-    with cloud.gatehouse(tmp_path, {"bad_tokens": {"rate": "1/h", "burst": 2}}, **settings) as gatehouse:
+    settings = {"http": {"trusted_proxies": [harness.LOOPBACK]}, "limits": {"bad_tokens": {"rate": "1/h", "burst": 2}}}
+    with cloud.gatehouse(tmp_path, **settings) as gatehouse:
         client = Client(gatehouse.port)
 
         def guess(address, name):

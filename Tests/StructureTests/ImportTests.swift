@@ -27,8 +27,8 @@ struct ImportTests {
         (
             "gatehouse",
             [
-                "Gateway", "OpenStack", "ArgumentParser", "Logging", "Dispatch", "Foundation",
-                "FoundationXML", "HTTP", "Yams",
+                "Bytes", "Gateway", "OpenStack", "ArgumentParser", "Logging", "Yams", "Dispatch",
+                "Foundation", "FoundationXML",
             ]
         ),
         (

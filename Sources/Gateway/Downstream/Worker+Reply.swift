@@ -43,9 +43,11 @@ extension Worker {
         let retryAfter = exchange.pointee.reply.retryAfterSeconds
         exchange.pointee.status = status
         faultContent.removeAll()
+        key.removeAll()
+        if exchange.pointee.limitedBy >= 0 { appendLimitDetails(exchange, to: &key) }
         Fault.append(
-            status: status, message: message.readable, retryAfterSeconds: retryAfter > 0 ? retryAfter : nil,
-            to: &faultContent)
+            status: status, message: message.readable, details: key.readable,
+            retryAfterSeconds: retryAfter > 0 ? retryAfter : nil, to: &faultContent)
         if faultContent.hasOverflowed || faultContent.count > DownstreamConnection.headRoom - 4_096 {
             // What the client sent does not fit into one answer when escaped; the fault's name tells enough.
             faultContent.removeAll()

@@ -13,6 +13,7 @@ extension Worker {
             case .identify: verdict = identify(exchange)
             case .match: verdict = match(exchange)
             case .authenticate: verdict = authenticate(exchange)
+            case .limit: verdict = limit(exchange)
             case .validate: verdict = validate(exchange)
             case .authorize: verdict = authorize(exchange)
             case .lookup: verdict = lookup(exchange)

@@ -7,13 +7,14 @@ typealias ExchangePointer = UnsafeMutablePointer<Exchange>
 
 /// The stages of an exchange, in the only order there is (design: one written list).
 enum Stage: UInt8 {
-    case identify, match, authenticate, validate, authorize, lookup, forward, receive, deliver, record
+    case identify, match, authenticate, limit, validate, authorize, lookup, forward, receive, deliver, record
 
     var name: StaticString {
         switch self {
         case .identify: "identify"
         case .match: "match"
         case .authenticate: "authenticate"
+        case .limit: "limit"
         case .validate: "validate"
         case .authorize: "authorize"
         case .lookup: "lookup"
@@ -27,7 +28,8 @@ enum Stage: UInt8 {
 
 /// What resumes an exchange that cannot go on now; a closed list, so that a stuck one can be listed.
 enum Wait: UInt8 {
-    case nothing, head, content, identity, fetch, calls, connection, responseHead, responseContent, room,
+    case nothing, head, content, identity, limits, fetch, calls, connection, responseHead, responseContent,
+        room,
         admin
 
     var name: StaticString {
@@ -36,6 +38,7 @@ enum Wait: UInt8 {
         case .head: "head"
         case .content: "content"
         case .identity: "identity"
+        case .limits: "limits"
         case .fetch: "fetch"
         case .calls: "calls"
         case .connection: "connection"
@@ -136,6 +139,10 @@ struct Exchange: ~Copyable {
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
     var validationStep: UInt8 = 0
+    /// The buckets of the limits that are about it.
+    var charges = LimitCharges()
+    /// The rule that refused it, by the limit table's index; -1 for none.
+    var limitedBy = -1
     /// The status that a rule would have given had its refusals been more than reported; 0 for none.
     var reportedStatus: UInt16 = 0
 
@@ -217,6 +224,8 @@ struct Exchange: ~Copyable {
         queryFacts = QueryFacts()
         acceptedCoding = .identity
         validationStep = 0
+        charges.removeAll()
+        limitedBy = -1
         reportedStatus = 0
         reply = Reply()
         failure = .none

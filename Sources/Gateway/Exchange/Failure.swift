@@ -7,7 +7,7 @@ internal import OpenStack
 enum Failure: UInt8, CaseIterable {
     case none
     case unreadableRequest, headTimeout, contentTimeout, contentTooLarge, tooManyExchanges
-    case unauthorized, tooManyBadTokens, identityUnavailable
+    case unauthorized, tooManyBadTokens, identityUnavailable, rateLimited
     case routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported
     case contentMalformed, contentInvalid, projectMismatch, projectUnknown, parameterInvalid, ended, forbidden
     case noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout, responseInvalid
@@ -26,6 +26,7 @@ enum Failure: UInt8, CaseIterable {
         case .unauthorized: "unauthorized"
         case .tooManyBadTokens: "too_many_bad_tokens"
         case .identityUnavailable: "identity_unavailable"
+        case .rateLimited: "rate_limited"
         case .routeUnknown: "route_unknown"
         case .methodNotAllowed: "method_not_allowed"
         case .microversionInvalid: "microversion_invalid"

@@ -8,12 +8,14 @@ internal import TLS
 /// - Shape: outlives a reload that leaves `identity` as it is, so that no token is asked about again for it.
 final class Keystone: Sendable {
     let settings: Settings.Keystone
+    let badTokens: Settings.BadTokens?
     let adminRoles: [String]
     let addresses: [SocketAddress]
     let digester = TokenDigester()
     let judgements: IdentityCache
     let ownToken = Guarded(OwnToken())
-    let budget: Guarded<AddressBudget>
+    /// nil: addresses may have as many judged as they like.
+    let budget: Guarded<AddressBudget>?
     /// Until when Keystone wants to be left alone, in monotonic nanoseconds.
     let pausedUntil = Guarded<UInt64>(0)
     /// `/v3/auth/tokens?nocatalog`, `Host` and what else is the same in every request.
@@ -26,8 +28,12 @@ final class Keystone: Sendable {
     private let troubled = Guarded(false)
     private let log = Logger(label: "gatehouse.identity")
 
-    init(_ settings: Settings.Keystone, adminRoles: [String], addresses: [SocketAddress]) {
+    init(
+        _ settings: Settings.Keystone, badTokens: Settings.BadTokens?, adminRoles: [String],
+        addresses: [SocketAddress]
+    ) {
         self.settings = settings
+        self.badTokens = badTokens
         self.adminRoles = adminRoles
         self.addresses = addresses
         judgements = IdentityCache(
@@ -36,9 +42,9 @@ final class Keystone: Sendable {
                 maxAge: settings.cache.maxAge.nanoseconds,
                 negativeMaxAge: settings.cache.negativeMaxAge.nanoseconds,
                 staleMaxAge: settings.cache.staleMaxAge.nanoseconds))
-        budget = Guarded(
-            AddressBudget(
-                interval: settings.badTokens.rate.intervalNanoseconds, burst: settings.badTokens.burst))
+        budget = badTokens.map {
+            Guarded(AddressBudget(interval: $0.rate.intervalNanoseconds, burst: $0.burst))
+        }
         tokensTarget = Content(text: "\(settings.path)/auth/tokens?nocatalog")
         projectsTarget = Content(text: "\(settings.path)/projects/")
         commonFields = Content(
@@ -49,8 +55,12 @@ final class Keystone: Sendable {
     }
 
     /// Whether this is what the settings still say.
-    func serves(_ settings: Settings.Keystone, adminRoles: [String], addresses: [SocketAddress]) -> Bool {
-        self.settings == settings && self.adminRoles == adminRoles && self.addresses == addresses
+    func serves(
+        _ settings: Settings.Keystone, badTokens: Settings.BadTokens?, adminRoles: [String],
+        addresses: [SocketAddress]
+    ) -> Bool {
+        self.settings == settings && self.badTokens == badTokens && self.adminRoles == adminRoles
+            && self.addresses == addresses
     }
 
     /// Notes how Keystone is; each change is one log line, whichever loop sees it.

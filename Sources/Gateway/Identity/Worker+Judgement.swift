@@ -98,7 +98,7 @@ extension Worker {
     private func takeFromBudget(_ exchange: ExchangePointer, _ client: KeystoneClient) -> Verdict? {
         let address = exchange.pointee.client
         guard
-            case .refused(let wait, let someUnderWay) = client.shared.budget.withLock({
+            case .refused(let wait, let someUnderWay) = client.shared.budget?.withLock({
                 $0.take(address, now: now)
             })
         else { return nil }
@@ -115,7 +115,7 @@ extension Worker {
 
     private func giveBack(_ address: IPAddress?, _ client: KeystoneClient) {
         guard let address else { return }
-        client.shared.budget.withLock { $0.settle(address, isBad: false, now: now) }
+        client.shared.budget?.withLock { $0.settle(address, isBad: false, now: now) }
     }
 
     /// Bounds the wait: Keystone's own time limits, with room for one repetition, end it otherwise.

@@ -112,7 +112,7 @@ extension Worker {
     private func judged(_ question: Question, _ judgement: Judgement, _ client: KeystoneClient) {
         // Only a token that proved bad was a guess.
         if let address = question.address {
-            client.shared.budget.withLock { $0.settle(address, isBad: judgement.isInvalid, now: now) }
+            client.shared.budget?.withLock { $0.settle(address, isBad: judgement.isInvalid, now: now) }
         }
         let jitter = Double(random.next() % 1_024) / 1_024
         let waiters = client.shared.judgements.complete(question.digest, judgement, now: now, jitter: jitter)

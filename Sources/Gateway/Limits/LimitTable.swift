@@ -37,6 +37,9 @@ public final class LimitTable: @unchecked Sendable {
         var seed: UInt64
         var firstRole: Int32
         var roleCount: Int32
+        /// Places of texts in the table's bytes.
+        var name: ByteRange
+        var uri: ByteRange
     }
 
     /// Which rules are about an operation or an action.
@@ -74,6 +77,8 @@ public final class LimitTable: @unchecked Sendable {
     private let bytes: UnsafePointer<UInt8>
     private let byteCount: Int
     let hasRules: Bool
+    /// Some rule is per token, so that tokens have to be named.
+    let usesTokens: Bool
 
     /// Compiles the rules of `limits` for the APIs' tables, in their order.
     ///
@@ -108,6 +113,7 @@ public final class LimitTable: @unchecked Sendable {
         bytes = Self.frozen(builder.bytes)
         byteCount = builder.bytes.count
         hasRules = !builder.rules.isEmpty
+        usesTokens = builder.rules.contains { $0.per.contains(.token) }
     }
 
     deinit {
@@ -130,6 +136,7 @@ public final class LimitTable: @unchecked Sendable {
 
     func quota(_ index: UInt16) -> LimitQuotaFacts { quotas[Int(index)] }
     func facts(of rule: Int) -> RuleFacts { facts[rule] }
+    func text(_ range: ByteRange) -> ByteView { ByteView(start: bytes, count: byteCount).view(range) }
 
     // MARK: - Asking
 
@@ -239,14 +246,13 @@ public final class LimitTable: @unchecked Sendable {
 
     /// Whether one of the roles, joined by commas, is one that the rule spares.
     private func isExempt(_ facts: RuleFacts, _ roles: ByteView) -> Bool {
-        let all = ByteView(start: bytes, count: byteCount)
         var start = 0
         while start < roles.count {
             var end = start
             while end < roles.count, roles[end] != 0x2C { end += 1 }
             let role = roles.view(start, end - start)
             for index in 0..<Int(facts.roleCount)
-            where role.equals(all.view(self.roles[Int(facts.firstRole) + index])) {
+            where role.equals(text(self.roles[Int(facts.firstRole) + index])) {
                 return true
             }
             start = end + 1
@@ -287,4 +293,9 @@ public struct LimitMistakes: Error, Sendable, Equatable {
         public var message: String
     }
     public var list: [Mistake]
+
+    /// A line for each, with the settings file's name.
+    public func text(file: String) -> String {
+        list.map { "\(file):\($0.line):\($0.column): \($0.message)" }.joined(separator: "\n")
+    }
 }

@@ -80,20 +80,24 @@ struct LimitTableBuilder {
         for project in rule.exemptProjects { addProject(index, project, LimitTable.ProjectQuota.exempt) }
         let firstRole = roles.count
         for role in rule.exemptRoles {
-            let text = Array(role.lowercased().utf8)
-            roles.append(ByteRange(start: bytes.count, count: text.count))
-            bytes += text
+            roles.append(add(role.lowercased()))
         }
+        let (uri, regex) = scope.place
         facts.append(
             LimitTable.RuleFacts(
                 per: rule.per, isShadow: rule.isShadow, isAtOnce: isAtOnce, quota: UInt16(quota),
                 hasProjects: !rule.overrides.isEmpty || !rule.exemptProjects.isEmpty, seed: seed(rule),
-                firstRole: Int32(firstRole), roleCount: Int32(rule.exemptRoles.count)))
-        let (uri, regex) = scope.place
+                firstRole: Int32(firstRole), roleCount: Int32(rule.exemptRoles.count),
+                name: add(rule.name), uri: add(uri)))
         rules.append(
             LimitTable.Rule(
                 name: rule.name, isShadow: rule.isShadow, per: rule.per, uri: uri, regex: regex,
                 methods: scope.methods, operations: scope.operationIndices, quota: quota))
+    }
+
+    private mutating func add(_ text: String) -> ByteRange {
+        defer { bytes += Array(text.utf8) }
+        return ByteRange(start: bytes.count, count: text.utf8.count)
     }
 
     /// A rule that is the same after a reload begins its buckets' names in the same way.

@@ -78,6 +78,7 @@ extension Worker {
             line.append(exchange.pointee.failure.error)
             line.append("\"")
         }
+        if exchange.pointee.charges.count > 0 { appendLimits(exchange, to: &line) }
         if exchange.pointee.reportedStatus > 0 {
             line.append(",\"would_refuse\":")
             line.appendDecimal(Int(exchange.pointee.reportedStatus))

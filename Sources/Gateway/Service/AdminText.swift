@@ -107,6 +107,7 @@ enum AdminText {
             let count = whole.counters.reduce(UInt64(0)) { $0 + $1.http2Failures[Int(failure.rawValue)] }
             if count > 0 { text += "gatehouse_http2_failures_total{reason=\"\(failure.word)\"} \(count)\n" }
         }
+        limitMetrics(whole, head: head) { text += $0 }
         upstreamMetrics(whole, head: head) { text += $0 }
         return text
     }
@@ -165,6 +166,42 @@ enum AdminText {
         {
             let value = counters.failures[Int(failure.rawValue)]
             add("gatehouse_exchange_errors_total{error=\"\(failure.error)\"} \(value)\n")
+        }
+    }
+
+    private static func limitMetrics(
+        _ whole: WorkerReport, head: (String, String, String) -> Void, add: (String) -> Void
+    ) {
+        let counters = whole.limitCounters
+        head("gatehouse_limit_requests_total", "counter", "Requests by what a rule of the limits said.")
+        for (rule, name) in counters.names.enumerated() {
+            for outcome in LimitCounters.Outcome.allCases {
+                add(
+                    "gatehouse_limit_requests_total{rule=\"\(name)\",outcome=\"\(outcome)\"} "
+                        + "\(counters.value(rule, outcome))\n")
+            }
+        }
+        let buckets = whole.buckets
+        for (name, type, help, value) in [
+            (
+                "gatehouse_limit_buckets_capacity", "gauge", "Places for buckets of the limits.",
+                buckets.capacity
+            ),
+            (
+                "gatehouse_limit_buckets_used", "gauge", "Those of them that ever had a bucket.",
+                buckets.usedCount
+            ),
+            (
+                "gatehouse_limit_buckets_evicted_in_debt_total", "counter",
+                "Buckets that made room for others before their debt was paid.", buckets.evictedInDebtCount
+            ),
+            (
+                "gatehouse_limit_buckets_unplaced_total", "counter",
+                "Requests that were not limited because no place was free.", buckets.unplacedCount
+            ),
+        ] {
+            head(name, type, help)
+            add("\(name) \(value)\n")
         }
     }
 

@@ -24,6 +24,8 @@ final class Configuration {
     let apis: [API]
     let tokens: TokenTable?
     let keystone: KeystoneClient?
+    /// The limits' rules; nil where there is none.
+    let limitTable: LimitTable?
     /// What connections are accepted with, by the listener's address as the settings name it; none for plain listeners.
     let listenerTLS: [SocketAddress: TLSContext]
     /// What clients' HTTP/2 connections may cost; nil while HTTP/1.1 alone is served.
@@ -40,15 +42,18 @@ final class Configuration {
     let viaLine: Content
     let http2ViaLine: Content
     let operationCount: Int
+    /// Of each API, the operation that tells the limits; nil where it has none.
+    let limitsOperations: [Int?]
     /// Exchanges that began under it and are not over.
     var exchangeCount = 0
 
     /// - Parameters:
+    ///   - hash: the key under which the process names the limits' buckets.
     ///   - keystone: what all workers share of it, where the provider is `keystone`.
     ///   - ticketKeys: what all workers share of the listeners' session tickets, by address.
     /// - Errors: `ServiceError` when a definition has too little, or certificates cannot be loaded.
     init(
-        _ settings: Settings, definitions: [Source], keystone: Keystone? = nil,
+        _ settings: Settings, definitions: [Source], hash: KeyedHash, keystone: Keystone? = nil,
         ticketKeys: [SocketAddress: TLSTicketKeys] = [:]
     ) throws {
         self.settings = settings
@@ -79,6 +84,9 @@ final class Configuration {
             operationCount += table.operations.count
         }
         apis = compiled
+        let table = try LimitTable.compile(settings.limits, tables: compiled.map(\.table), hash: hash)
+        limitTable = table.hasRules ? table : nil
+        limitsOperations = compiled.map { $0.table.find(LimitScope.limitsID) }
         self.operationCount = operationCount
         switch settings.identity.provider {
         case .static:

@@ -22,6 +22,8 @@ public final class Service: @unchecked Sendable {
     private var isDraining = false
     private var keystone: Keystone?
     private var tickets = SessionTickets()
+    /// Names the limits' buckets for as long as the process lives, so that they outlast a reload.
+    private let hash = KeyedHash.random()
 
     private init(settings: Settings, file: String) {
         self.settings = settings
@@ -54,13 +56,14 @@ public final class Service: @unchecked Sendable {
         let cache = settings.cache.map {
             ResponseCache(maxByteCount: $0.maxByteCount, maxObjectByteCount: $0.maxObjectByteCount)
         }
-        shared = Shared(cache: cache) { [over] in _ = over.signal() }
+        let buckets = Buckets(capacity: settings.limits.maxBucketCount)
+        shared = Shared(cache: cache, buckets: buckets) { [over] in _ = over.signal() }
         // Two descriptors an exchange, and some for the rest; asking for more slots than that only hides the shortage.
         let perWorker = max(16, min(settings.http.maxConnectionCount, Int(descriptors)) / settings.workers)
         var workers: [Worker] = []
         for index in 0..<settings.workers {
             let configuration = try Configuration(
-                settings, definitions: definitions, keystone: keystone, ticketKeys: tickets.keys)
+                settings, definitions: definitions, hash: hash, keystone: keystone, ticketKeys: tickets.keys)
             let worker = try Worker(
                 index: index, shared: shared, configuration: configuration, maxConnectionCount: perWorker)
             worker.accessLog = accessLog?.makeLineBuffer(queue: worker.loop.queue)
@@ -162,10 +165,12 @@ public final class Service: @unchecked Sendable {
             tickets = renewed
             configurations = try shared.workers.map { _ in
                 try Configuration(
-                    fresh, definitions: definitions, keystone: found, ticketKeys: renewed.keys)
+                    fresh, definitions: definitions, hash: hash, keystone: found, ticketKeys: renewed.keys)
             }
         } catch {
-            return log.error("settings not changed: the new ones are wrong", metadata: ["reason": "\(error)"])
+            let reason = (error as? LimitMistakes)?.text(file: file) ?? "\(error)"
+            return log.error(
+                "settings not changed: the new ones are wrong", metadata: ["reason": "\(reason)"])
         }
         let added = fresh.listeners.filter { bound[$0.address] == nil }
         for listener in added {
@@ -201,6 +206,7 @@ public final class Service: @unchecked Sendable {
         if old.log != new.log { keys.append("log") }
         if old.admin != new.admin { keys.append("admin") }
         if old.accessLog != new.accessLog { keys.append("access_log") }
+        if old.limits.maxBucketCount != new.limits.maxBucketCount { keys.append("limits.max_buckets") }
         if old.http.maxConnectionCount != new.http.maxConnectionCount { keys.append("http.max_connections") }
         if (old.cache == nil) && (new.cache != nil) { keys.append("cache") }
         if old.cache?.maxByteCount != new.cache?.maxByteCount { keys.append("cache.max_size") }
@@ -239,8 +245,11 @@ public final class Service: @unchecked Sendable {
             try Resolver.resolve(host: named.endpoint.address.host, port: named.endpoint.address.port)
         }
         let adminRoles = settings.identity.adminRoles
-        if let old, old.serves(named, adminRoles: adminRoles, addresses: addresses) { return old }
-        return Keystone(named, adminRoles: adminRoles, addresses: addresses)
+        let badTokens = settings.limits.badTokens
+        if let old, old.serves(named, badTokens: badTokens, adminRoles: adminRoles, addresses: addresses) {
+            return old
+        }
+        return Keystone(named, badTokens: badTokens, adminRoles: adminRoles, addresses: addresses)
     }
 
     /// Says in a line that a definition has parts without effect; `gatehouse check` lists them.
@@ -262,6 +271,7 @@ public final class Service: @unchecked Sendable {
         for warning in warnings { log.warning("\(warning)") }
         var clients = settings.apis.map { ("upstream of \($0.definition)", $0.upstream.tls) }
         if let keystone = settings.identity.keystone { clients.append(("identity.keystone", keystone.tls)) }
+        if case .redis(let redis) = settings.limits.store { clients.append(("limits.redis", redis.tls)) }
         for (name, tls) in clients where tls?.isInsecure == true {
             log.warning(
                 "certificates are not verified: whoever answers is believed",

@@ -16,7 +16,6 @@ extension Settings {
         public var serviceRoles = ["service"]
         /// `project_lookup`: tell a project that does not exist (404) from one that is another's (400).
         public var looksUpProjects = false
-        public var badTokens = BadTokens()
         public var connectTimeout: Duration = .seconds(2)
         /// From the request's last byte to the response head's last, and between two pieces of content.
         public var responseTimeout: Duration = .seconds(5)

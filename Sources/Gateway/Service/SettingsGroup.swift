@@ -31,7 +31,13 @@ enum SettingsGroup: String, CaseIterable, Sendable {
     case keystoneTLS = "identity.keystone.tls"
     case credential = "identity.keystone.credential"
     case tokenCache = "identity.keystone.cache"
-    case badTokens = "identity.keystone.bad_tokens"
+    case limits = "limits"
+    case redis = "limits.redis"
+    case redisTLS = "limits.redis.tls"
+    case badTokens = "limits.bad_tokens"
+    case limitRule = "limits.rules[]"
+    case limitOverride = "limits.rules[].overrides[]"
+    case exempt = "limits.rules[].exempt"
     case cache = "cache"
     case lists = "cache.lists"
     case accessLog = "access_log"
@@ -43,7 +49,7 @@ enum SettingsGroup: String, CaseIterable, Sendable {
         case .root:
             [
                 "listeners", "admin", "workers", "drain_timeout", "http", "http2", "apis", "identity",
-                "cache", "access_log", "log",
+                "limits", "cache", "access_log", "log",
             ]
         case .listener: ["address", "tls"]
         case .serverTLS:
@@ -70,13 +76,14 @@ enum SettingsGroup: String, CaseIterable, Sendable {
                 "keep_alive", "idle_timeout", "max_idle_connections", "max_connections", "identity_fields",
                 "ejection",
             ]
-        case .upstreamTLS, .keystoneTLS: ["ca", "server_name", "certificate", "private_key", "insecure"]
+        case .upstreamTLS, .keystoneTLS, .redisTLS:
+            ["ca", "server_name", "certificate", "private_key", "insecure"]
         case .ejection: ["failures", "base_time", "max_time"]
         case .identity: ["provider", "static", "keystone", "admin_roles"]
         case .keystone:
             [
                 "url", "public_url", "tls", "credential", "cache", "service_token_roles",
-                "project_lookup", "bad_tokens", "connect_timeout", "response_timeout", "max_connections",
+                "project_lookup", "connect_timeout", "response_timeout", "max_connections",
             ]
         case .credential:
             [
@@ -84,7 +91,21 @@ enum SettingsGroup: String, CaseIterable, Sendable {
                 "application_credential_id", "application_credential_secret",
             ]
         case .tokenCache: ["max_age", "negative_max_age", "stale_max_age", "max_tokens"]
+        case .limits:
+            ["store", "redis", "max_buckets", "legacy_status", "fields", "bad_tokens", "rules"]
+        case .redis:
+            [
+                "url", "sentinels", "master", "database", "username", "password", "tls", "prefix",
+                "deadline", "instances",
+            ]
         case .badTokens: ["rate", "burst"]
+        case .limitRule:
+            [
+                "name", "operations", "per", "rate", "burst", "at_once", "cost", "hit_cost",
+                "not_modified_cost", "mode", "overrides", "exempt",
+            ]
+        case .limitOverride: ["project", "rate", "burst", "at_once"]
+        case .exempt: ["roles", "projects"]
         case .staticIdentity: ["tokens"]
         case .token: ["token", "user", "project", "roles", "expires_at"]
         case .user, .project: ["id", "name", "domain"]
@@ -96,14 +117,13 @@ enum SettingsGroup: String, CaseIterable, Sendable {
         }
     }
 
-    /// Keys that the design names and this version refuses, with the mistake to give.
+    /// Keys that the design names and this version refuses, or has elsewhere, with the mistake to give.
     var unavailableKeys: [String: String] {
         switch self {
         case .root:
-            [
-                "limits": "limits are not available in this version",
-                "audit": "the audit trail is not available in this version",
-            ]
+            ["audit": "the audit trail is not available in this version"]
+        case .keystone:
+            ["bad_tokens": "`bad_tokens` is in `limits` now"]
         default: [:]
         }
     }

@@ -174,10 +174,15 @@ struct SettingsMapping {
     /// As `node`, and a mistake when the key is absent.
     func requiredNode(_ key: String) -> Node? {
         if let node = node(key) { return node }
-        guard !isReplaced else { return nil }
-        let place = group.rawValue.isEmpty ? "" : " in `\(group.rawValue)`"
-        reading.add(mark, "`\(key)` is missing\(place)")
+        addMissing("`\(key)`")
         return nil
+    }
+
+    /// Says that `keys` are missing, unless something else stands in the mapping's place.
+    func addMissing(_ keys: String) {
+        guard !isReplaced else { return }
+        let place = group.rawValue.isEmpty ? "" : " in `\(group.rawValue)`"
+        reading.add(mark, "\(keys) is missing\(place)")
     }
 
     func subgroup(_ key: String, _ group: SettingsGroup) -> SettingsMapping {

@@ -21,7 +21,10 @@ extension SettingsReading {
         settings.http = messageLimits(root)
         settings.http2 = root.subgroupUnlessOff("http2", .http2).map(http2)
         settings.apis = apis(root)
+        let mistakeCount = mistakes.count
         settings.identity = identity(root)
+        let knowsIdentities = mistakes.count == mistakeCount ? settings.identity.provider != .none : nil
+        settings.limits = limits(root.subgroup("limits", .limits), knowsIdentities: knowsIdentities)
         settings.cache = root.subgroupUnlessOff("cache", .cache).map(cache)
         if root.node("access_log") != nil {
             settings.accessLog = root.subgroupUnlessOff("access_log", .accessLog).flatMap(accessLog)

@@ -112,7 +112,7 @@ extension SettingsReading {
     }
 
     /// Nova routes a project in a path only when it is lower-case hexadecimal digits and dashes.
-    private static func projectID(_ text: String) throws(ScalarMistake) -> String {
+    static func projectID(_ text: String) throws(ScalarMistake) -> String {
         let isRoutable = text.utf8.allSatisfy {
             switch $0 {
             case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),

@@ -16,7 +16,6 @@ extension SettingsReading {
             credential: credential ?? .application(id: "", secret: ""))
         keystone.tls = clientTLS(group, .keystoneTLS, usesTLS: url?.endpoint.usesTLS)
         keystone.cache = tokenCache(group.subgroup("cache", .tokenCache))
-        keystone.badTokens = badTokens(group.subgroup("bad_tokens", .badTokens))
         if let node = group.node("service_token_roles"), !SettingsReading.isNull(node) {
             keystone.serviceRoles = roles(group, "service_token_roles")
         }
@@ -71,13 +70,6 @@ extension SettingsReading {
             "stale_max_age", in: .zero ... .seconds(86_400), or: cache.staleMaxAge)
         cache.maxTokenCount = group.count("max_tokens", in: 128...1 << 24, or: cache.maxTokenCount)
         return cache
-    }
-
-    private func badTokens(_ group: SettingsMapping) -> Settings.BadTokens {
-        var badTokens = Settings.BadTokens()
-        badTokens.rate = group.scalar("rate", SettingsScalars.rate) ?? badTokens.rate
-        badTokens.burst = group.count("burst", in: 1...1_000_000, or: badTokens.burst)
-        return badTokens
     }
 
     private static func secret(_ text: String) throws(ScalarMistake) -> String {

@@ -38,13 +38,16 @@ extension SettingsReading {
         return tls
     }
 
-    /// Reads the `tls` group of an upstream or of Keystone and loads what it names.
+    /// Reads the `tls` group of an upstream, of Keystone or of a Redis and loads what it names.
     ///
     /// - Parameters:
     ///   - owner: the mapping that has the key `tls`.
     ///   - usesTLS: whether its endpoints are `https`; nil when they could not be read.
+    ///   - plain: what they are otherwise.
     /// - Shape: nil for `http` endpoints; the defaults for `https` endpoints without the group.
-    func clientTLS(_ owner: SettingsMapping, _ group: SettingsGroup, usesTLS: Bool?) -> Settings.ClientTLS? {
+    func clientTLS(
+        _ owner: SettingsMapping, _ group: SettingsGroup, usesTLS: Bool?, plain: String = "http"
+    ) -> Settings.ClientTLS? {
         let mistakeCount = mistakes.count
         var files = NamedFiles()
         var tls = Settings.ClientTLS()
@@ -59,7 +62,7 @@ extension SettingsReading {
         if mapping.node("certificate") != nil || mapping.node("private_key") != nil {
             tls.certificate = certificate(mapping, &files)
         }
-        if let node, usesTLS == false { add(node.mark, "`tls` has no use for http") }
+        if let node, usesTLS == false { add(node.mark, "`tls` has no use for \(plain)") }
         guard usesTLS == true, mistakes.count == mistakeCount else { return nil }
         // The system's authorities are there or not, whatever these settings say: they are loaded at the start.
         guard tls.ca != nil || tls.certificate != nil else { return tls }
@@ -92,9 +95,10 @@ extension SettingsReading {
 
     /// `rate` and `burst`, each with its default.
     func budget(_ group: SettingsMapping, or fallback: Settings.Budget) -> Settings.Budget {
-        Settings.Budget(
-            rate: group.scalar("rate", SettingsScalars.rate) ?? fallback.rate,
-            burst: group.count("burst", in: 1...1_000_000, or: fallback.burst))
+        let rate = group.scalar("rate", SettingsScalars.rate) ?? fallback.rate
+        let burst = group.count("burst", in: 1...1_000_000, or: fallback.burst)
+        checkSpan(rate, burst, (group.node("burst") ?? group.node("rate"))?.mark)
+        return Settings.Budget(rate: rate, burst: burst)
     }
 
     private func certificate(_ group: SettingsMapping, _ files: inout NamedFiles) -> Settings.Certificate? {

@@ -133,7 +133,7 @@ enum SettingsScalars {
     }
 
     /// `host:port` or `[IPv6]:port`.
-    private static func hostAndPort(_ text: String, defaultPort: UInt16?) throws(ScalarMistake)
+    static func hostAndPort(_ text: String, defaultPort: UInt16?) throws(ScalarMistake)
         -> NetworkAddress
     {
         var host: Substring

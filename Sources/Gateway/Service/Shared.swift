@@ -7,12 +7,14 @@ final class Shared: @unchecked Sendable {
     // Unchecked: `workers` is written once, before any loop starts.
     private(set) var workers: [Worker] = []
     let cache: ResponseCache?
+    let buckets: Buckets
     let generations = Generations()
     private let done = Guarded<(indices: Set<Int>, isOver: Bool)>(([], false))
     private let ended: @Sendable () -> Void
 
-    init(cache: ResponseCache?, ended: @escaping @Sendable () -> Void) {
+    init(cache: ResponseCache?, buckets: Buckets, ended: @escaping @Sendable () -> Void) {
         self.cache = cache
+        self.buckets = buckets
         self.ended = ended
     }
 

@@ -16,6 +16,7 @@ extension Worker {
         if fresh.operationCount != configuration.operationCount {
             exchangeCounters = ExchangeCounters(operationCount: fresh.operationCount)
         }
+        limitCounters = limitCounters.renewed(fresh.limitTable)
         configuration = fresh
     }
 

@@ -61,6 +61,7 @@ final class Worker: @unchecked Sendable {
     var random = RandomSource()
     var counters = Counters()
     var exchangeCounters: ExchangeCounters
+    var limitCounters: LimitCounters
     var accessLog: LineBuffer?
     let reportLog = Logger(label: "gatehouse.validation")
     var reportBudget = ReportBudget()
@@ -105,6 +106,7 @@ final class Worker: @unchecked Sendable {
         events = .allocate(capacity: Poller.roundCapacity)
         events.initialize(repeating: Readiness())
         exchangeCounters = ExchangeCounters(operationCount: configuration.operationCount)
+        limitCounters = LimitCounters(configuration.limitTable)
     }
 
     deinit { events.deallocate() }

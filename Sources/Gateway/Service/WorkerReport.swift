@@ -27,6 +27,9 @@ struct WorkerReport: Sendable {
 
     var counters: [Counters]
     var exchangeCounters: ExchangeCounters
+    var limitCounters: LimitCounters
+    /// Of the limits' buckets, which all workers share.
+    var buckets: Buckets.Occupation
     var operationIDs: [String]
     var endpoints: [EndpointState]
     var inFlight: [InFlight]
@@ -39,6 +42,7 @@ struct WorkerReport: Sendable {
     mutating func add(_ other: WorkerReport) {
         counters += other.counters
         exchangeCounters.add(other.exchangeCounters)
+        limitCounters.add(other.limitCounters)
         for state in other.endpoints {
             guard let place = endpoints.firstIndex(where: { $0.url == state.url }) else {
                 endpoints.append(state)
@@ -77,7 +81,8 @@ extension Worker {
                     failuresCount: endpoint.failuresCount, ejectionsCount: endpoint.ejectionsCount))
         }
         return WorkerReport(
-            counters: [counters], exchangeCounters: exchangeCounters,
+            counters: [counters], exchangeCounters: exchangeCounters, limitCounters: limitCounters,
+            buckets: shared.buckets.occupation,
             operationIDs: kind == .metrics
                 ? configuration.apis.flatMap { $0.table.operations.map(\.id) } : [],
             endpoints: endpoints, inFlight: kind == .exchanges ? inFlight() : [],

@@ -44,6 +44,7 @@ extension Worker {
                 failure: exchange.pointee.failure)
             if accessLog != nil { writeAccessLine(exchange, microseconds: microseconds) }
         }
+        if exchange.pointee.charges.count > 0 { settleLimits(exchange) }
         releaseDownstream(exchange)
         releaseExchange(exchange)
     }

@@ -47,11 +47,12 @@ public enum FaultName: UInt8, CaseIterable, Sendable {
 public enum Fault {
     /// Appends `{"badRequest": {"code": 400, "message": "…"}}`, spaced as Nova spaces it.
     ///
-    /// - Shape: `message` is UTF-8 as a reader sees it; escaping is done here. `retryAfterSeconds` is written for 413
-    ///   and 429 only, as a string.
+    /// - Shape: `message` and `details` are UTF-8 as a reader sees it; escaping is done here. Empty details are left out.
+    ///   `retryAfterSeconds` is written for 413 and 429 only, as a string.
     /// - Source: Nova's `Fault`; facts §1.3, §3.1 form 1.
     public static func append(
-        status: Int, message: ByteView, retryAfterSeconds: Int? = nil, to buffer: inout Buffer
+        status: Int, message: ByteView, details: ByteView = ByteView(start: nil, count: 0),
+        retryAfterSeconds: Int? = nil, to buffer: inout Buffer
     ) {
         buffer.append("{\"")
         buffer.append(FaultName.name(forStatus: status).wire)
@@ -60,6 +61,11 @@ public enum Fault {
         buffer.append(", \"message\": \"")
         buffer.appendJSONEscaped(message)
         buffer.append("\"")
+        if !details.isEmpty {
+            buffer.append(", \"details\": \"")
+            buffer.appendJSONEscaped(details)
+            buffer.append("\"")
+        }
         if let retryAfterSeconds, status == 413 || status == 429 {
             buffer.append(", \"retryAfter\": \"")
             buffer.appendDecimal(retryAfterSeconds)

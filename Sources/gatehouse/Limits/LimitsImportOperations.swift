@@ -1,4 +1,3 @@
-import HTTP
 import OpenStack
 
 /// The operations of the definitions, against which limits of elsewhere are matched.

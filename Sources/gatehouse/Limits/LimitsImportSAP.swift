@@ -130,7 +130,7 @@ struct SAPImport {
                 "projects are known by id: add that to `exempt: {projects: …}` of the rules")
         } else if text == "localhost" || text.contains(":") || text.split(separator: ".").count == 4 {
             result.leaveOut(node.mark?.line ?? 1, what, "rules have no exemptions by address")
-        } else if text.utf8.count <= 64, text.utf8.allSatisfy({ 0x21...0x7E ~= $0 }),
+        } else if text.utf8.count <= 64, text.utf8.allSatisfy(Self.isOfProjectID),
             exemptProjects.count < ImportResult.maxProjectCount
         {
             if !exemptProjects.contains(text) { exemptProjects.append(text) }
@@ -138,6 +138,11 @@ struct SAPImport {
             result.leaveOut(
                 node.mark?.line ?? 1, what, "it is no project's id, or there are too many of them")
         }
+    }
+
+    /// What Nova's own routes take for a project.
+    private static func isOfProjectID(_ byte: UInt8) -> Bool {
+        0x30...0x39 ~= byte || 0x61...0x66 ~= byte || byte == 0x2D
     }
 
     /// The group that stands for an action, or the action.
