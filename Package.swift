@@ -42,13 +42,9 @@ let package = Package(
         .executableTarget(
             name: "gatehouse",
             dependencies: [
-<<<<<<< HEAD
-                "Gateway", "OpenStack", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Bytes", "Gateway", "OpenStack",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
-=======
-                "Bytes", "Gateway", "OpenStack", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
->>>>>>> main
             ], swiftSettings: swift),
         .executableTarget(
             name: "compute-simulator",

@@ -71,11 +71,19 @@ enum LimitsImportInput {
     }
 
     /// What an import prints: on standard output, and as a line on standard error.
-    ///
-    /// - Errors: an empty file, one that is not UTF-8 or of no known kind; whatever its own kind does not allow.
     static func outcome(
         of bytes: [UInt8], file: String, format: LimitsImportFormat?, operations: ImportOperations
     ) throws(LimitsImportMistake) -> (text: String, summary: String) {
+        let (result, format) = try result(of: bytes, file: file, format: format, operations: operations)
+        return (ImportText.write(result, file: file, format: format), ImportText.summary(result))
+    }
+
+    /// The rules that limits become, and whose limits they are.
+    ///
+    /// - Errors: an empty file, one that is not UTF-8 or of no known kind; whatever its own kind does not allow.
+    static func result(
+        of bytes: [UInt8], file: String, format: LimitsImportFormat?, operations: ImportOperations
+    ) throws(LimitsImportMistake) -> (result: ImportResult, format: LimitsImportFormat) {
         let text = try text(bytes, file: file)
         guard let format = format ?? LimitsImportFormat(recognizing: text) else {
             throw LimitsImportMistake(
@@ -85,13 +93,11 @@ enum LimitsImportInput {
             )
         }
         let empty = ImportResult(operations)
-        let result =
-            switch format {
-            case .repose: try ReposeImport.read(text, file: file, into: empty)
-            case .sap: try SAPImport.read(text, file: file, into: empty)
-            case .nova: try NovaImport.read(text, file: file, into: empty)
-            }
-        return (ImportText.write(result, file: file, format: format), ImportText.summary(result))
+        switch format {
+        case .repose: return (try ReposeImport.read(text, file: file, into: empty), format)
+        case .sap: return (try SAPImport.read(text, file: file, into: empty), format)
+        case .nova: return (try NovaImport.read(text, file: file, into: empty), format)
+        }
     }
 
     /// The text of a file, without its byte order mark and with ends of line as everywhere.
