@@ -1,0 +1,414 @@
+"""One limit for several processes: a Redis in every state, and what clients notice of it."""
+
+import itertools
+import signal
+import os
+import time
+
+import pytest
+
+import harness
+import redis
+from keystone import Asker, Client
+
+LIST = ("GET", "/v2.1/servers")
+UP = "gatehouse_limit_store_up"
+AWAY_LINE = "the store of limits cannot be used, local limits decide"
+BACK_LINE = "the store of limits is used again"
+# Far more than the load asks for.
+LOOSE = {"name": "loose", "per": "project", "rate": "100000/s", "burst": 100_000}
+
+
+def projects(count):
+    return [harness.token(f"t{index}", f"{index + 1:032x}") for index in range(count)]
+
+
+@pytest.fixture
+def serve(tmp_path, simulator):
+    """Makes gateways that share `store`, a Redis or settings of one."""
+    numbers = itertools.count()
+
+    def make(store, *rules, tokens=4, **more):
+        settings = store if isinstance(store, dict) else {
+            "url": store.url, **({"password": store.password} if store.password else {}),
+            **({"tls": {"ca": str(redis.CA)}} if store.tls else {})}
+        return harness.Gatehouse(
+            tmp_path / f"gatehouse-{next(numbers)}", simulator.url, {
+                "limits": {"store": "redis", "redis": {**settings, **more}, "rules": list(rules)},
+                "identity": {"provider": "static", "static": {"tokens": projects(tokens)}}})
+
+    return make
+
+
+def wait_for_up(*gateways, value=1, seconds=15):
+    for gateway in gateways:
+        harness.wait_until(
+            lambda: gateway.metrics()[UP] == value, seconds,
+            lambda: f"{UP} is {value}\n{gateway.errors()[-2000:]}")
+
+
+def p99(answers):
+    durations = sorted(answer.seconds for answer in answers)
+    return durations[min(len(durations) - 1, len(durations) * 99 // 100)] * 1e3
+
+
+class Load:
+    """Lists, asked for by several clients at once; some wait between two of them."""
+
+    def __init__(self, ports, tokens=("t0",), count=4, pause=0.002):
+        self.askers = [
+            Asker(port, itertools.cycle(tokens), LIST, pause) for port in ports for _ in range(count // len(ports))]
+        self.begun = time.monotonic()
+        for asker in self.askers:
+            asker.start()
+
+    def answers(self, begin=0, end=float("inf")):
+        return [answer for asker in self.askers for answer in list(asker.answers) if begin <= answer.begun <= end]
+
+    def end(self):
+        for asker in self.askers:
+            asker.end()
+        return self.answers()
+
+
+def admitted(answers):
+    assert {answer.status for answer in answers} <= {200, 429}
+    return [answer for answer in answers if answer.status == 200]
+
+
+# Sharing
+
+
+@pytest.mark.alone
+def test_two_processes_share_one_limit_within_two_percent(tmp_path, serve, figures):
+    rate, burst, seconds = 100, 100, 6
+    rule = {"name": "shared", "per": "project", "rate": f"{rate}/s", "burst": burst}
+    with redis.Redis(tmp_path / "redis") as store, serve(store, rule) as one, serve(store, rule) as two:
+        wait_for_up(one, two)
+        load = Load([one.port, two.port], count=4)
+        redis.wait_for_seconds(seconds)
+        answers = load.end()
+        good = admitted(answers)
+        # From the first request to the last answer: what the limit allows in this time, and no more.
+        length = max(answer.begun + answer.seconds for answer in answers) - min(answer.begun for answer in answers)
+        allowed = burst + rate * length
+        refused = len(answers) - len(good)
+        values = [gateway.metrics() for gateway in (one, two)]
+        local = sum(value["gatehouse_limit_store_late_total"] + value["gatehouse_limit_store_errors_total"]
+                    for value in values)
+        figures.note(
+            f"{len(answers)} requests to two processes in {length:.2f} s: {len(good)} admitted of {allowed:.0f} allowed "
+            f"({len(good) / allowed - 1:+.2%}), {refused} refused, {local:.0f} decided without the store",
+            admitted=len(good), allowed=allowed)
+        assert refused > len(good)
+        assert abs(len(good) - allowed) <= 0.02 * allowed, (len(good), allowed)
+        # Both had their part.
+        assert all(value["gatehouse_limit_store_answers_total"] > 50 for value in values)
+
+
+def test_a_burst_is_shared_to_the_last_request(tmp_path, serve):
+    rule = {"name": "few", "per": "project", "rate": "1/h", "burst": 20}
+    with redis.Redis(tmp_path / "redis") as store, serve(store, rule) as one, serve(store, rule) as two:
+        wait_for_up(one, two)
+        clients = itertools.cycle([Client(one.port), Client(two.port)])
+        statuses = [next(clients).ask("t0", LIST).status for _ in range(30)]
+        assert statuses == [200] * 20 + [429] * 10
+        # Another project's bucket is its own.
+        assert next(clients).ask("t1", LIST).status == 200
+        keys = [key for key in store.ask("KEYS", "*") if not key.endswith(":probe")]
+        assert sorted(keys) == [f"{redis.PREFIX}:few:project={index + 1:032x}" for index in range(2)]
+        assert all(store.ask("PTTL", key) > 0 for key in keys)
+
+
+def test_a_project_far_over_its_limit_costs_redis_nothing(tmp_path, serve, figures):
+    rule = {"name": "few", "per": "project", "rate": "1/h", "burst": 5}
+    with redis.Redis(tmp_path / "redis") as store, serve(store, rule) as gateway:
+        wait_for_up(gateway)
+        client = Client(gateway.port)
+        assert [client.ask("t0", LIST).status for _ in range(8)] == [200] * 5 + [429] * 3
+        before = store.calls("evalsha")
+        answers = [client.ask("t0", LIST) for _ in range(500)]
+        assert {answer.status for answer in answers} == {429}
+        assert all(int(answer.headers["Retry-After"]) > 3_000 for answer in answers)
+        calls = store.calls("evalsha") - before
+        figures.note(f"500 refused requests of a project over its limit: {calls} calls of Redis", calls=calls)
+        assert calls <= 5
+
+
+# Away and back
+
+
+def kill(store):
+    store.kill()
+    return store.start
+
+
+def stop(store):
+    store.stop_running()
+    return store.go_on
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("trouble", [kill, stop], ids=["killed", "stopped"])
+def test_no_request_fails_while_redis_is_away(tmp_path, serve, figures, trouble):
+    with redis.Redis(tmp_path / "redis") as store, serve(store, LOOSE) as gateway:
+        wait_for_up(gateway)
+        load = Load([gateway.port], tokens=[f"t{index}" for index in range(4)], count=3, pause=0.004)
+        redis.wait_for_seconds(3)
+        began = time.monotonic()
+        end = trouble(store)
+        wait_for_up(gateway, value=0)
+        seen = time.monotonic() - began
+        redis.wait_for_seconds(3)
+        ended = time.monotonic()
+        end()
+        wait_for_up(gateway)
+        back = time.monotonic()
+        redis.wait_for_seconds(3)
+        answers = load.end()
+        values = gateway.metrics()
+        phases = [load.answers(0, began), load.answers(began, ended), load.answers(back)]
+        figures.note(
+            f"p99 before {p99(phases[0]):.1f} ms, during {p99(phases[1]):.1f} ms, after {p99(phases[2]):.1f} ms; slowest "
+            f"during {max(answer.seconds for answer in phases[1]) * 1e3:.0f} ms; {len(answers)} requests, "
+            f"{values['gatehouse_limit_store_late_total']:.0f} late, {values['gatehouse_limit_store_errors_total']:.0f} "
+            f"errors; away after {seen * 1e3:.0f} ms, back after {(back - ended) * 1e3:.0f} ms",
+            before=p99(phases[0]), during=p99(phases[1]), after=p99(phases[2]))
+        assert {answer.status for answer in answers} == {200}
+        assert len(phases[1]) > 200
+        assert gateway.errors().count(AWAY_LINE) == 1 and gateway.errors().count(BACK_LINE) == 1
+        # Nobody waits for longer than the deadline, but the machine is busy.
+        assert p99(phases[1]) < p99(phases[0]) + 100
+        # It decides again: what is asked now is asked of it.
+        before = values["gatehouse_limit_store_answers_total"]
+        assert Client(gateway.port).ask("t0", LIST).status == 200
+        assert gateway.metrics()["gatehouse_limit_store_answers_total"] == before + 1
+
+
+def test_while_redis_is_away_each_process_gives_its_part(tmp_path, serve):
+    rule = {"name": "few", "per": "project", "rate": "1/h", "burst": 20}
+    with redis.Redis(tmp_path / "redis") as store, serve(store, rule, instances=2) as gateway:
+        wait_for_up(gateway)
+        client = Client(gateway.port)
+        assert [client.ask("t0", LIST).status for _ in range(21)] == [200] * 20 + [429]
+        store.kill()
+        wait_for_up(gateway, value=0)
+        assert [client.ask("t1", LIST).status for _ in range(12)] == [200] * 10 + [429] * 2
+        store.start()
+        wait_for_up(gateway)
+        # The store has forgotten, so the whole burst is there again.
+        assert [client.ask("t2", LIST).status for _ in range(21)] == [200] * 20 + [429]
+
+
+def test_it_starts_while_redis_is_away(tmp_path, serve):
+    with redis.Redis(tmp_path / "redis") as store:
+        store.kill()
+        with serve(store, LOOSE) as gateway:
+            wait_for_up(gateway, value=0)
+            assert Client(gateway.port).ask("t0", LIST).status == 200
+            store.start()
+            wait_for_up(gateway)
+            assert gateway.errors().count(AWAY_LINE) == 1 and gateway.errors().count(BACK_LINE) == 1
+
+
+def test_a_redis_that_is_full_or_forgets_its_scripts_fails_nobody(tmp_path, serve):
+    with redis.Redis(tmp_path / "redis") as store, serve(store, LOOSE) as gateway:
+        wait_for_up(gateway)
+        client = Client(gateway.port)
+        assert client.ask("t0", LIST).status == 200
+        store.ask("SCRIPT", "FLUSH")
+        before = gateway.metrics()["gatehouse_limit_store_answers_total"]
+        assert client.ask("t0", LIST).status == 200
+        assert store.errors_of("NOSCRIPT") >= 1
+        assert gateway.metrics()["gatehouse_limit_store_answers_total"] == before + 1
+        store.ask("CONFIG", "SET", "maxmemory", "1")
+        assert client.ask("t0", LIST).status == 200
+        wait_for_up(gateway, value=0)
+        assert "OOM" in gateway.errors()
+        store.ask("CONFIG", "SET", "maxmemory", "0")
+        wait_for_up(gateway)
+
+
+# TLS and passwords
+
+
+def test_tls_and_a_password(tmp_path, serve):
+    rule = {"name": "few", "per": "project", "rate": "1/h", "burst": 3}
+    with redis.Redis(tmp_path / "redis", password="swordfish", tls=True) as store, serve(store, rule) as gateway:
+        wait_for_up(gateway)
+        client = Client(gateway.port)
+        assert [client.ask("t0", LIST).status for _ in range(4)] == [200] * 3 + [429]
+        assert f"{redis.PREFIX}:few:project={1:032x}" in store.ask("KEYS", "*")
+        assert "swordfish" not in gateway.errors()
+
+
+def test_a_user_of_its_own_that_may_do_little(tmp_path, serve):
+    rule = {"name": "few", "per": "project", "rate": "1/h", "burst": 3}
+    may = ["on", ">open sesame", "~{limits}:*", "-@all", "+evalsha", "+eval", "+set", "+mget", "+get", "+del", "+time"]
+    with redis.Redis(tmp_path / "redis") as store:
+        store.ask("ACL", "SETUSER", "gate", *may)
+        store.ask("ACL", "SETUSER", "default", "off")
+        settings = {
+            "url": f"redis://localhost:{store.port}/0", "username": "gate", "password": "open sesame", "prefix": "limits"}
+        with serve(settings, rule) as gateway:
+            wait_for_up(gateway)
+            client = Client(gateway.port)
+            assert [client.ask("t0", LIST).status for _ in range(4)] == [200] * 3 + [429]
+
+
+@pytest.mark.parametrize("wrong,reason", [
+    ({"password": "wrong"}, "WRONGPASS"), ({"tls": {"ca": str(redis.CERTIFICATES / "other-ca.crt")}}, "certificate"),
+    ({"tls": {"ca": str(redis.CA), "server_name": "elsewhere.example"}}, "certificate_mismatch"),
+])
+def test_what_keeps_it_away_is_told(tmp_path, serve, wrong, reason):
+    with redis.Redis(tmp_path / "redis", password="swordfish", tls=True) as store:
+        with serve(store, LOOSE, **wrong) as gateway:
+            wait_for_up(gateway, value=0)
+            line = next(line for line in gateway.errors().splitlines() if AWAY_LINE in line)
+            assert reason in line and "swordfish" not in line and "wrong" not in line
+            assert Client(gateway.port).ask("t0", LIST).status == 200
+
+
+# Reload
+
+
+def test_a_reload_keeps_the_connections_of_the_same_store(tmp_path, serve):
+    with redis.Redis(tmp_path / "redis") as store, serve(store, LOOSE) as gateway:
+        wait_for_up(gateway)
+        watcher = store.client()
+
+        def connections():
+            own = watcher("CLIENT", "ID")
+            lines = watcher("CLIENT", "LIST").splitlines()
+            return {line.split()[0] for line in lines} - {f"id={own}"}
+
+        before = connections()
+        assert len(before) == 2
+        path = gateway.directory / "gatehouse.yaml"
+        text = path.read_text()
+        path.write_text(text.replace("burst: 100000", "burst: 100001"))
+        os.kill(gateway.pid, signal.SIGHUP)
+        harness.wait_until(lambda: gateway.errors().count("settings read again") == 1, 10, "it is read")
+        assert Client(gateway.port).ask("t0", LIST).status == 200
+        assert connections() == before
+        # Another prefix is another store.
+        path.write_text(text.replace("url: redis", "prefix: other\n    url: redis"))
+        load = Load([gateway.port], count=2)
+        os.kill(gateway.pid, signal.SIGHUP)
+        harness.wait_until(lambda: gateway.errors().count("settings read again") == 2, 10, "it is read")
+        harness.wait_until(lambda: len(connections()) == 2 and not connections() & before, 10, "new connections")
+        wait_for_up(gateway)
+        harness.wait_until(lambda: "{other}:loose" in " ".join(watcher("KEYS", "*")), 10, "a key of the new prefix")
+        assert {answer.status for answer in load.end()} == {200}
+        assert AWAY_LINE not in gateway.errors()
+
+
+# Cluster and Sentinel
+
+
+@pytest.mark.alone
+def test_a_slot_that_moves_during_load(tmp_path, serve, figures):
+    rate, burst = 200, 100
+    rule = {"name": "shared", "per": "project", "rate": f"{rate}/s", "burst": burst}
+    tokens = 60
+    with redis.Cluster(tmp_path / "cluster") as cluster:
+        source = cluster.owner()
+        seed = next(node for node in cluster.nodes if node is not source)
+        target = next(node for node in cluster.nodes if node not in (source, seed))
+        with serve(seed, rule, tokens=tokens) as gateway:
+            wait_for_up(gateway)
+            # The one of the settings does not have the slot.
+            assert seed.errors_of("MOVED") >= 1
+            moved = source.errors_of("MOVED")
+            load = Load([gateway.port], tokens=["t0"], count=3, pause=0.001)
+            redis.wait_for_seconds(1.5)
+            cluster.begin_move(source, target)
+            # Projects that come now have no bucket yet: theirs are made at the new node.
+            client = Client(gateway.port)
+            assert {client.ask(f"t{index}", LIST).status for index in range(1, tokens)} == {200}
+            asked = source.errors_of("ASK")
+            cluster.end_move(source, target)
+            redis.wait_for_seconds(1.5)
+            answers = load.end()
+            good = admitted(answers)
+            length = max(answer.begun + answer.seconds for answer in answers) - load.begun
+            values = gateway.metrics()
+            figures.note(
+                f"{asked} ASK and {source.errors_of('MOVED') - moved} MOVED; {len(good)} of {len(answers)} admitted, at most "
+                f"{burst + rate * length:.0f} allowed; {values['gatehouse_limit_store_errors_total']:.0f} errors, "
+                f"{values['gatehouse_limit_store_late_total']:.0f} late", asked=asked)
+            assert asked >= tokens - 1
+            assert source.errors_of("MOVED") > moved
+            assert len(good) <= 1.02 * (burst + rate * length)
+            assert target.calls("evalsha") > 0
+            keys = {key for key in target.ask("KEYS", "*") if not key.endswith(":probe")}
+            assert len(keys) == tokens
+            assert AWAY_LINE not in gateway.errors()
+            before = values["gatehouse_limit_store_answers_total"]
+            assert client.ask("t1", LIST).status == 200
+            assert gateway.metrics()["gatehouse_limit_store_answers_total"] == before + 1
+
+
+def test_a_node_of_a_cluster_is_found_without_the_one_of_the_settings(tmp_path, serve):
+    with redis.Cluster(tmp_path / "cluster") as cluster:
+        owner = cluster.owner()
+        seed = next(node for node in cluster.nodes if node is not owner)
+        with serve(seed, LOOSE) as gateway:
+            wait_for_up(gateway)
+            seed.kill()
+            # Its own connection ends; those to the node that has the keys need nothing from it.
+            watcher = owner.client()
+            watcher("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            client = Client(gateway.port)
+            harness.wait_until(
+                lambda: client.ask("t0", LIST).status == 200 and gateway.metrics()[UP] == 1
+                and gateway.metrics()["gatehouse_limit_store_reconnects_total"] >= 2, 15, "it is connected again")
+
+
+@pytest.mark.alone
+def test_sentinel_names_the_new_master(tmp_path, serve, figures):
+    with redis.Redis(tmp_path / "one") as master:
+        with redis.Redis(tmp_path / "two", "--replicaof", harness.LOOPBACK, master.port) as replica:
+            with redis.Sentinel(tmp_path / "sentinel", master) as sentinel:
+                harness.wait_until(
+                    lambda: sentinel.ask("SENTINEL", "REPLICAS", "mymaster") and "master_link_status:up" in replica.ask(
+                        "INFO", "replication"), 30, "the replica is known")
+                gone = redis.free_port()
+                settings = {
+                    "sentinels": [f"{harness.LOOPBACK}:{gone}", f"{harness.LOOPBACK}:{sentinel.port}"],
+                    "master": "mymaster"}
+                with serve(settings, LOOSE) as gateway:
+                    wait_for_up(gateway)
+                    load = Load([gateway.port], tokens=["t0", "t1"], count=2, pause=0.005)
+                    redis.wait_for_seconds(1)
+                    assert master.calls("evalsha") > 0
+                    # Wanted by an operator: the old master lives on as a replica.
+                    began = time.monotonic()
+                    sentinel.ask("SENTINEL", "FAILOVER", "mymaster")
+                    harness.wait_until(lambda: replica.ask("ROLE")[0] == "master", 20, "the replica is master")
+                    wait_for_use(gateway, replica)
+                    wanted = time.monotonic() - began
+                    harness.wait_until(
+                        lambda: master.ask("ROLE")[0] == "slave" and "master_link_status:up" in master.ask(
+                            "INFO", "replication"), 30, "the old master follows")
+                    # Not wanted by anybody.
+                    began = time.monotonic()
+                    replica.kill()
+                    harness.wait_until(lambda: master.ask("ROLE")[0] == "master", 30, "the old master is master")
+                    wait_for_use(gateway, master)
+                    unwanted = time.monotonic() - began
+                    answers = load.end()
+                    figures.note(
+                        f"used again {wanted:.1f} s after a fail-over that was wanted, {unwanted:.1f} s after a kill -9; "
+                        f"{len(answers)} requests, p99 {p99(answers):.1f} ms", wanted=wanted, unwanted=unwanted)
+                    assert {answer.status for answer in answers} == {200}
+
+
+def wait_for_use(gateway, store):
+    """Waits until the gateway asks `store` and gets its answers."""
+    calls = store.calls("evalsha")
+    before = gateway.metrics()["gatehouse_limit_store_answers_total"]
+    harness.wait_until(
+        lambda: store.calls("evalsha") > calls + 5
+        and gateway.metrics()["gatehouse_limit_store_answers_total"] > before + 5 and gateway.metrics()[UP] == 1, 30,
+        lambda: f"it is used\n{gateway.errors()[-2000:]}")
