@@ -124,11 +124,10 @@ final class StoreLoop {
         client.flush(poller, now: now)
         answers += client.answered
         client.answered.removeAll()
-        if let (place, serial) = client.nameToResolve {
+        if let place = client.nameToResolve {
             client.nameToResolve = nil
             client.resolved(
-                serial, host: place.host, try? Resolver.resolve(host: place.host, port: place.port), poller,
-                now: now)
+                place, try? Resolver.resolve(host: place.host, port: place.port), poller, now: now)
         }
     }
 

@@ -65,23 +65,31 @@ extension LimitStoreClient {
         if let ip = Self.address(place.host) {
             return connect(SocketAddress(ip: ip, port: place.port), place.host, poller, now: now)
         }
+        resolve(place)
+    }
+
+    private func resolve(_ place: StorePlace) {
         phase = .resolving
-        lastSerial += 1
-        nameToResolve = (place, lastSerial)
+        wanted = place
+        guard resolving == nil else { return }
+        resolving = place
+        nameToResolve = place
     }
 
     /// The address that a text is; nil for a name.
     static func address(_ host: String) -> IPAddress? { IPAddress(parsing: host) }
 
-    /// What became of the look-up of a name; one that was given up means nothing.
+    /// What became of the look-up of a name; one that was given up meanwhile means nothing.
     func resolved(
-        _ serial: UInt32, host: String, _ addresses: [SocketAddress]?, _ poller: borrowing Poller, now: UInt64
+        _ place: StorePlace, _ addresses: [SocketAddress]?, _ poller: borrowing Poller, now: UInt64
     ) {
-        guard phase == .resolving, serial == lastSerial else { return }
+        resolving = nil
+        guard phase == .resolving, let wanted else { return }
+        guard wanted == place else { return resolve(wanted) }
         if let addresses, !addresses.isEmpty {
-            connect(addresses[addressIndex % addresses.count], host, poller, now: now)
+            connect(addresses[addressIndex % addresses.count], place.host, poller, now: now)
         } else {
-            failed("no address for \(host)", now: now)
+            failed("no address for \(place.host)", now: now)
         }
         if let sentinel, phase == .connecting { end(sentinel) }
     }
@@ -252,11 +260,8 @@ extension LimitStoreClient {
     /// Goes on at the master that a Sentinel named.
     func found(master place: StorePlace, _ poller: borrowing Poller, now: UInt64) {
         guard let ip = Self.address(place.host) else {
-            phase = .resolving
             phaseDeadline = now + Self.connectNanoseconds
-            lastSerial += 1
-            nameToResolve = (place, lastSerial)
-            return
+            return resolve(place)
         }
         connect(SocketAddress(ip: ip, port: place.port), place.host, poller, now: now)
         if let sentinel { end(sentinel) }

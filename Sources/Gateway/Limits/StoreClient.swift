@@ -43,7 +43,11 @@ final class LimitStoreClient {
     /// What is to be told to exchanges, in the order in which it came.
     var answered: [(handle: Handle, answers: StoreAnswers?)] = []
     /// A name to look up; the worker takes it.
-    var nameToResolve: (place: StorePlace, serial: UInt32)?
+    var nameToResolve: StorePlace?
+    /// The one that is being looked up: never two, however long it takes.
+    var resolving: StorePlace?
+    /// The one whose addresses are waited for.
+    var wanted: StorePlace?
     /// No questions any more: it ends with its last one.
     private(set) var isLeaving = false
 
