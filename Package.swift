@@ -42,7 +42,8 @@ let package = Package(
         .executableTarget(
             name: "gatehouse",
             dependencies: [
-                "Bytes", "Gateway", "OpenStack", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Bytes", "Gateway", "OpenStack",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: swift),
         .executableTarget(

@@ -133,8 +133,10 @@ struct Exchange: ~Copyable {
     var awaited = TokenDigest(words: .init(repeating: 0))
     /// Whose service token came beside the user's; held as `identity` is.
     private(set) var service: Unmanaged<Identity>?
-    /// It waits for its address's budget of unknown tokens, not for Keystone.
+    /// It waits for its address's budget of bad tokens, not for Keystone.
     var awaitsBudget = false
+    /// Its address was charged with it.
+    var isCharged = false
     var microversion = MicroversionRequest.absent
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
@@ -220,6 +222,7 @@ struct Exchange: ~Copyable {
         if judgement != nil { judgement = nil }
         adoptService(nil)
         awaitsBudget = false
+        isCharged = false
         microversion = .absent
         queryFacts = QueryFacts()
         acceptedCoding = .identity
