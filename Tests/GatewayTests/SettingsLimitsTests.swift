@@ -209,6 +209,22 @@ struct SettingsLimitsTests {
         }
     }
 
+    @Test func `the overrides of all rules together are bounded`() throws {
+        // By aliases, since no file is long enough for so many.
+        let overrides = (0..<10_000).map { "{project: \"\($0)\", rate: 1/s}" }.joined(separator: ",")
+        let rules = (1...6).map {
+            "    - {name: r\($0), per: project, rate: 1/s, overrides: \($0 == 1 ? "&o [\(overrides)]" : "*o")}\n"
+        }
+        #expect(try Self.read("  rules:\n" + rules.prefix(5).joined()).rules[4].overrides.count == 10_000)
+        let mistakes = #expect(throws: SettingsMistakes.self) {
+            try Self.read("  rules:\n" + rules.joined())
+        }
+        #expect(
+            mistakes?.list.map(\.message) == [
+                "`overrides`: 60000 of all rules together are more than 50000"
+            ])
+    }
+
     @Test func `sixty-four rules are allowed and one more is not`() throws {
         let rules = (0..<64).map { "    - {name: r\($0), rate: 1/s}\n" }.joined()
         #expect(try Self.read("  rules:\n" + rules).rules.count == 64)

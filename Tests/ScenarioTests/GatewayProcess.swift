@@ -56,7 +56,11 @@ final class GatewayProcess: @unchecked Sendable {
         (try? String(contentsOfFile: directory + "/" + file, encoding: .utf8)) ?? ""
     }
 
-    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+    func signal(_ number: Int32) {
+        // Of one that was never started it is 0, which would mean this process and its whole group.
+        guard process.processIdentifier > 0 else { return }
+        kill(process.processIdentifier, number)
+    }
 
     var isRunning: Bool { process.isRunning }
 

@@ -7,7 +7,7 @@ extension Worker {
     /// Appends one JSON line for an exchange; a full buffer drops the line and counts it.
     ///
     /// - Shape: members in a fixed order, durations in microseconds, the token never among them; the target is cut at
-    ///   2 KiB. Bytes outside printable ASCII are escaped one by one, so that the line is always valid JSON.
+    ///   2 KiB, roles at 512 bytes. Bytes outside printable ASCII are escaped one by one, so that the line is always valid JSON.
     func writeAccessLine(_ exchange: ExchangePointer, microseconds: UInt64) {
         guard let accessLog else { return }
         let bytes = exchange.pointee.headBytes
@@ -44,6 +44,8 @@ extension Worker {
                 identity.withProjectID { appendEscaped($0) }
                 line.append("\",\"user\":\"")
                 identity.withUserID { appendEscaped($0) }
+                line.append("\",\"roles\":\"")
+                identity.withRolesKey { appendEscaped(Self.whole($0, within: 512)) }
                 line.append("\"")
             }
         }
@@ -51,6 +53,11 @@ extension Worker {
             line.append(",\"operation\":\"")
             line.append(operation.idBytes)
             line.append("\"")
+            if let action = action(of: exchange) {
+                line.append(",\"action\":\"")
+                appendEscaped(action.key)
+                line.append("\"")
+            }
         }
         if exchange.pointee.head.byteCount > 0 {
             line.append(",\"method\":\"")
@@ -103,6 +110,20 @@ extension Worker {
         line.append("}}\n")
         if flushesAt == 0 { flushesAt = now + 100_000_000 }
         if line.hasOverflowed || !accessLog.append(line.readable) { counters.accessLinesDropped += 1 }
+    }
+
+    /// The action in the content, where that was read so far and the operation has one of that name.
+    private func action(of exchange: ExchangePointer) -> ActionFacts? {
+        guard exchange.pointee.action >= 0, let table = table(of: exchange) else { return nil }
+        return table.action(exchange.pointee.action)
+    }
+
+    /// As many of the roles, which are joined by commas, as have room in `byteCount`.
+    private static func whole(_ roles: ByteView, within byteCount: Int) -> ByteView {
+        guard roles.count > byteCount else { return roles }
+        var end = byteCount
+        while end > 0, roles[end] != 0x2C { end -= 1 }
+        return roles.view(0, end)
     }
 
     private func appendEscaped(_ bytes: ByteView) {

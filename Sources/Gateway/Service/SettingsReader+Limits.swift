@@ -33,8 +33,17 @@ extension SettingsReading {
             let rule = rule(group, name ?? "", knowsIdentities: knowsIdentities)
             if let rule, name != nil { limits.rules.append(rule) }
         }
+        let overrideCount = limits.rules.reduce(0) { $0 + $1.overrides.count }
+        if overrideCount > Self.maxOverrideCount {
+            add(
+                group.node("rules")?.mark,
+                "`overrides`: \(overrideCount) of all rules together are more than \(Self.maxOverrideCount)")
+        }
         return limits
     }
+
+    /// Overrides of all rules together: the compiled rules number quotas in 16 bits.
+    private static let maxOverrideCount = 50_000
 
     private func badTokens(_ group: SettingsMapping) -> Settings.BadTokens {
         var badTokens = Settings.BadTokens()
