@@ -23,6 +23,7 @@ public final class LimitTable: @unchecked Sendable {
         /// Which operations it is about, by API; what an operation's actions have of their own is not among them.
         let operations: [[Int]]
         let quota: Int
+        let isAtOnce: Bool
     }
 
     /// What the hot path asks about a rule.
@@ -59,6 +60,7 @@ public final class LimitTable: @unchecked Sendable {
     }
 
     public let rules: [Rule]
+    let document: LimitDocument
     let hash: KeyedHash
     let sendsFields: Bool
     let legacyStatus: Int
@@ -95,6 +97,11 @@ public final class LimitTable: @unchecked Sendable {
 
     private init(_ builder: LimitTableBuilder) {
         rules = builder.rules
+        document = LimitDocument(
+            builder.rules,
+            operations: builder.tables.map { table in
+                table.operations.map { ($0.path, $0.method.name.description) }
+            })
         hash = builder.hash
         sendsFields = builder.limits.sendsFields
         legacyStatus = builder.limits.legacyStatus

@@ -92,7 +92,8 @@ struct LimitTableBuilder {
         rules.append(
             LimitTable.Rule(
                 name: rule.name, isShadow: rule.isShadow, per: rule.per, uri: uri, regex: regex,
-                methods: scope.methods, operations: scope.operationIndices, quota: quota))
+                methods: scope.methods, operations: scope.operationIndices, quota: quota,
+                isAtOnce: isAtOnce))
     }
 
     private mutating func add(_ text: String) -> ByteRange {
