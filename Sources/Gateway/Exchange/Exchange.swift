@@ -143,6 +143,11 @@ struct Exchange: ~Copyable {
     var validationStep: UInt8 = 0
     /// The buckets of the limits that are about it.
     var charges = LimitCharges()
+    var limitStep = LimitStep.start
+    /// What the shared store said of them; nil while it is asked, and when it did not answer in time.
+    var storeAnswers: StoreAnswers?
+    /// How many entries of the list of rates the shared store was asked about.
+    var ratesAsked: UInt16 = 0
     /// The rule that refused it, by the limit table's index; -1 for none.
     var limitedBy = -1
     /// The status that a rule would have given had its refusals been more than reported; 0 for none.
@@ -228,6 +233,9 @@ struct Exchange: ~Copyable {
         acceptedCoding = .identity
         validationStep = 0
         charges.removeAll()
+        limitStep = .start
+        storeAnswers = nil
+        ratesAsked = 0
         limitedBy = -1
         reportedStatus = 0
         reply = Reply()

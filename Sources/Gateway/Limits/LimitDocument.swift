@@ -72,11 +72,11 @@ struct LimitDocument {
 }
 
 extension Worker {
-    /// Whether an answer is the limits', whose list of rates is filled in here.
-    func fillsRates(_ exchange: ExchangePointer) -> Bool {
+    /// Whether a request asks for the limits, whose list of rates is filled in here.
+    func isRatesRequest(_ exchange: ExchangePointer) -> Bool {
+        guard exchange.pointee.operation >= 0, exchange.pointee.head.method == .get else { return false }
         let house = configuration(of: exchange)
-        return house.limitTable != nil && exchange.pointee.status == 200 && exchange.pointee.identity != nil
-            && exchange.pointee.head.method == .get && exchange.pointee.operation >= 0
+        return house.limitTable != nil && exchange.pointee.identity != nil
             && house.limitsOperations[exchange.pointee.api] == exchange.pointee.operation
     }
 

@@ -64,6 +64,8 @@ public final class LimitTable: @unchecked Sendable {
     let hash: KeyedHash
     let sendsFields: Bool
     let legacyStatus: Int
+    /// The processes among which a limit is divided while their store is away; 1 without one.
+    let instanceCount: UInt64
     private let facts: UnsafePointer<RuleFacts>
     private let quotas: UnsafePointer<LimitQuotaFacts>
     private let selected: UnsafePointer<UInt16>
@@ -104,6 +106,7 @@ public final class LimitTable: @unchecked Sendable {
             })
         hash = builder.hash
         sendsFields = builder.limits.sendsFields
+        instanceCount = UInt64(builder.instanceCount)
         legacyStatus = builder.limits.legacyStatus
         facts = Self.frozen(builder.facts)
         quotas = Self.frozen(builder.quotas)

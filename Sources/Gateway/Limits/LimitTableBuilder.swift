@@ -20,6 +20,11 @@ struct LimitTableBuilder {
     private(set) var bytes: [UInt8] = []
     private var projects: [LimitTable.ProjectQuota] = []
 
+    /// The processes that share a store.
+    var instanceCount: Int {
+        if case .redis(let redis) = limits.store { redis.instanceCount } else { 1 }
+    }
+
     init(_ limits: Settings.Limits, tables: [OperationTable], hash: KeyedHash) {
         self.limits = limits
         self.tables = tables
@@ -130,7 +135,9 @@ struct LimitTableBuilder {
         case .atOnce(let count):
             quotas.append(
                 LimitQuotaFacts(
-                    count: min(count, AtOnceWord.maxCount), unitSeconds: 0, burst: count, interval: 0,
+                    // What is in progress is counted here alone, so each process gives its part.
+                    count: min((count + instanceCount - 1) / instanceCount, AtOnceWord.maxCount),
+                    unitSeconds: 0, burst: count, interval: 0,
                     tolerance: 0, requestCost: 0, hitCost: 0,
                     notModifiedCost: 0))
         }

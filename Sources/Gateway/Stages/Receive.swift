@@ -20,7 +20,9 @@ extension Worker {
         if let call = exchange.pointee.call { return receiveCall(exchange, call, connection) }
         if exchange.pointee.fetch != nil { return receiveFetch(exchange, connection) }
         if exchange.pointee.errorHead != nil { return collectError(exchange, connection) }
-        if exchange.pointee.status >= 400 && exchange.pointee.head.method != .head || fillsRates(exchange) {
+        if exchange.pointee.status >= 400 && exchange.pointee.head.method != .head
+            || exchange.pointee.status == 200 && isRatesRequest(exchange)
+        {
             let head = connection.pointee.input.readable.view(0, connection.pointee.head.byteCount)
             exchange.pointee.errorHead = Content(head)
             connection.pointee.input.consume(connection.pointee.head.byteCount)
