@@ -13,6 +13,7 @@ let package = Package(
     products: [
         .executable(name: "gatehouse", targets: ["gatehouse"]),
         .executable(name: "compute-simulator", targets: ["compute-simulator"]),
+        .executable(name: "gatehouse-bench", targets: ["gatehouse-bench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
@@ -42,13 +43,20 @@ let package = Package(
         .executableTarget(
             name: "gatehouse",
             dependencies: [
-                "Bytes", "Gateway", "OpenStack", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
+                "Bytes", "Gateway", "OpenStack",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
             ], swiftSettings: swift),
         .executableTarget(
             name: "compute-simulator",
             dependencies: [
                 "Bytes", "HTTP", "Loop", "COpenSSL",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: swift),
+        .executableTarget(
+            name: "gatehouse-bench",
+            dependencies: [
+                "Bytes", "Loop", "OpenStack", "Gateway",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swift),
         .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: swift),
@@ -65,7 +73,9 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "gatehouseTests",
-            dependencies: ["gatehouse", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "gatehouse", "Gateway", "OpenStack", "Bytes", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: swift),
         .testTarget(
             name: "ScenarioTests", dependencies: ["CNghttp2", "COpenSSL", "CZlib"], swiftSettings: swift),

@@ -1,4 +1,4 @@
-"""Fixtures of all suites, and the counts that `run` prints."""
+"""Fixtures of all suites, and what `suites.py` is told of them."""
 
 import json
 import os
@@ -10,6 +10,8 @@ import harness
 import keystone
 
 FIGURES = []
+# Tests that the choice of a mark left out.
+LEFT = []
 
 
 class Figures:
@@ -45,6 +47,19 @@ def cloud(tmp_path):
         yield running
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """`PEERS_PART` is `2/3` for the second of three parts of a suite."""
+    part = os.environ.get("PEERS_PART")
+    if part:
+        which, count = map(int, part.split("/"))
+        items[:] = items[which - 1::count]
+
+
+def pytest_deselected(items):
+    LEFT.extend(items)
+
+
 def pytest_terminal_summary(terminalreporter):
     counts = {key: len(terminalreporter.stats.get(key, [])) for key in ("passed", "failed", "error", "skipped")}
     if FIGURES:
@@ -53,11 +68,10 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.write_line(f"{figure['test']}: {figure['text']}")
         path = os.environ.get("PEERS_FIGURES")
         if path:
-            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-            pathlib.Path(path).write_text(json.dumps(FIGURES, indent=1) + "\n")
+            pathlib.Path(path).write_text(json.dumps(FIGURES))
     path = os.environ.get("PEERS_COUNTS")
     if path:
-        line = f"{counts['passed']} passed, {counts['failed'] + counts['error']} failed"
-        if counts["skipped"]:
-            line += f", {counts['skipped']} skipped"
-        pathlib.Path(path).write_text(line)
+        counts["failed"] += counts.pop("error")
+        left = {mark: sum(item.get_closest_marker(mark) is not None for item in LEFT) for mark in ("calm", "alone")}
+        left["all"] = len(LEFT)
+        pathlib.Path(path).write_text(json.dumps({**counts, "left": left}))

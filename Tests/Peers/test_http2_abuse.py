@@ -69,6 +69,7 @@ def compare(figures, others, begun, middle, ended, words):
     assert others.statuses() == {"200"}, others.statuses()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("attack, reasons", ATTACKS, ids=[attack.__name__ for attack, _ in ATTACKS])
 def test_an_attacking_connection_ends_and_others_do_not_notice(gatehouse, figures, attack, reasons):
     codes = {ENHANCE_YOUR_CALM} | {OTHER_CODES[reason] for reason in reasons if reason in OTHER_CODES}
@@ -177,6 +178,7 @@ SLOW_ONES = [no_handshake, half_a_handshake, slow_handshake, half_a_preface, slo
              head_without_its_end, slow_head, content_that_never_comes, windows_of_nothing, nothing_at_all]
 
 
+@pytest.mark.calm
 @pytest.mark.parametrize("slow", SLOW_ONES, ids=[slow.__name__ for slow in SLOW_ONES])
 def test_slow_connections_end_by_a_deadline_and_others_do_not_notice(patient, figures, slow):
     """50 of them, each told off within a deadline and some."""

@@ -17,6 +17,8 @@ import pytest
 import harness
 import recording
 
+pytestmark = pytest.mark.alone
+
 SEED = int(os.environ.get("PEERS_SEED", "20260901"))
 
 

@@ -9,6 +9,8 @@ import pytest
 
 import harness
 
+pytestmark = pytest.mark.alone
+
 ROUNDS = int(os.environ.get("PEERS_SPEED_ROUNDS", "5"))
 SECONDS = int(os.environ.get("PEERS_SPEED_SECONDS", "4"))
 GOAL = 0.8

@@ -16,6 +16,8 @@ import h2client
 import harness
 import test_speed
 
+pytestmark = pytest.mark.alone
+
 ROUNDS = int(os.environ.get("PEERS_SPEED_ROUNDS", "3"))
 REQUESTS = int(os.environ.get("PEERS_SPEED_REQUESTS", "100000"))
 SECONDS = int(os.environ.get("PEERS_SPEED_SECONDS", "2"))

@@ -43,8 +43,10 @@ struct LimitTableBuilder {
             for operation in table.operations.indices {
                 let chosen = order.filter { scopes[$0].hasOperation(api, operation) }
                 var selection = select(chosen)
+                // Where each operation has a bucket of its own, each action has one, too.
+                let isApart = chosen.contains { limits.rules[$0].per.contains(.operation) }
                 selection.needsAction = table.actions(of: operation).contains { action in
-                    order.filter { scopes[$0].hasAction(api, action) } != chosen
+                    isApart || order.filter { scopes[$0].hasAction(api, action) } != chosen
                 }
                 operations.append(selection)
                 let most = table.actions(of: operation).map { actions[Int(bases[api].actions) + $0].count }

@@ -8,7 +8,10 @@ extension Worker {
     /// It stands right behind who asks, so that wrong requests count too. It may wait for content, where the action in it
     /// decides which rules count.
     func limit(_ exchange: ExchangePointer) -> Verdict {
-        guard let table = configuration(of: exchange).limitTable else { return .next }
+        // Version discovery is free, as it is without a token.
+        guard let table = configuration(of: exchange).limitTable, !exchange.pointee.route.isDiscovery else {
+            return .next
+        }
         if table.needsAction(api: exchange.pointee.api, operation: exchange.pointee.operation),
             exchange.pointee.action < 0, let verdict = findAction(exchange)
         {
