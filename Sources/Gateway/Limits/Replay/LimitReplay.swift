@@ -124,9 +124,10 @@ public final class LimitReplay {
             report.earlyCount += line.isAsterisk ? 0 : 1
             return
         }
+        var subject = LimitSubject()
+        guard find(line, &subject) else { return }
         report.requestCount += 1
         if line.wasLimited { report.limitedThenCount += 1 }
-        var subject = LimitSubject()
         subject.hasIdentity = line.hasIdentity
         subject.project = line.project
         subject.user = line.user
@@ -137,7 +138,6 @@ public final class LimitReplay {
             report.withoutRolesCount += 1
         }
         if !line.hasIdentity { report.withoutIdentityCount += 1 }
-        find(line, &subject)
         // A log has no tokens: all those of a user in a project count as one, or all those of an address.
         if table.usesTokens {
             subject.token =
@@ -165,20 +165,24 @@ public final class LimitReplay {
     }
 
     /// Finds the operation in the definitions of today, and the action where the rules depend on it.
-    private func find(_ line: AccessLine, _ subject: inout LimitSubject) {
-        guard !line.operation.isEmpty else { return }
+    ///
+    /// - Returns: false for version discovery, which is free.
+    private func find(_ line: AccessLine, _ subject: inout LimitSubject) -> Bool {
+        guard !line.operation.isEmpty else { return true }
         guard let found = operations[table.hash.hash(line.operation)] else {
             report.unknownOperationCount += 1
             if report.unknownOperation == nil { report.unknownOperation = Self.text(line.operation, 128) }
-            return
+            return true
         }
+        guard !tables[found.api][found.operation].isDiscovery else { return false }
         subject.api = found.api
         subject.operation = found.operation
-        guard table.needsAction(api: found.api, operation: found.operation) else { return }
+        guard table.needsAction(api: found.api, operation: found.operation) else { return true }
         let known = tables[found.api].actions(of: found.operation).first {
             tables[found.api].action($0).key.equals(line.action)
         }
         if let known { subject.action = known } else { report.withoutActionCount += 1 }
+        return true
     }
 
     // MARK: - Order
