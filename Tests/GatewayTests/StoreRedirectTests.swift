@@ -219,6 +219,27 @@ struct StoreRedirectTests {
         #expect(Self.calls(second).count == 1)
     }
 
+    @Test func `a master that is replaced while it goes on is left`() throws {
+        let (first, second, sentinel) = (try Self.peer(), try Self.peer(), try Self.peer())
+        var master = first.port
+        sentinel.answer = { _ in
+            "*2\r\n$9\r\n127.0.0.1\r\n$\("\(master)".utf8.count)\r\n\(master)\r\n"
+        }
+        var settings = Settings.Redis(port: sentinel.port)
+        settings.master = "mymaster"
+        let loop = try StoreLoop(settings, peers: [first, second, sentinel])
+        #expect(loop.run { $0.client.isUp })
+        #expect(loop.client.node?.address.port == first.port)
+        // The same answer changes nothing, and a Sentinel that ends its connection is asked again.
+        #expect(loop.run { _ in sentinel.commands.count >= 2 })
+        sentinel.hangUp()
+        #expect(loop.run { _ in sentinel.commands.count >= 3 })
+        #expect(first.connectionCount == 1 && loop.client.isUp)
+        master = second.port
+        #expect(loop.run { $0.client.node?.address.port == second.port && $0.client.phase == .up })
+        #expect(loop.client.isUp && loop.client.health == .up)
+    }
+
     @Test func `a master that a Sentinel still names but is none is not used`() throws {
         let (old, sentinel) = (try Self.peer(), try Self.peer())
         sentinel.answer = { _ in
