@@ -21,7 +21,7 @@ def test_a_slot_that_moves_during_load(tmp_path, serve, figures):
         source = cluster.owner()
         seed = next(node for node in cluster.nodes if node is not source)
         target = next(node for node in cluster.nodes if node not in (source, seed))
-        with serve(seed, rule, tokens=tokens) as gateway:
+        with serve(seed, rule, tokens=tokens, deadline="500ms") as gateway:
             wait_for_up(gateway)
             # The one of the settings does not have the slot.
             assert seed.errors_of("MOVED") >= 1
