@@ -112,7 +112,7 @@ struct LimitTableBuilder {
     private func seed(_ rule: Settings.LimitRule) -> UInt64 {
         let kind =
             switch rule.quota {
-            case .rate(let rate, _): "rate \(rate.count)/\(rate.unit.rawValue)"
+            case .rate(let rate, let burst): "rate \(rate.count)/\(rate.unit.rawValue) \(burst)"
             case .atOnce: "at_once"
             }
         var text = "\(rule.name) \(rule.per.rawValue) \(kind)"
