@@ -43,8 +43,9 @@ let package = Package(
         .executableTarget(
             name: "gatehouse",
             dependencies: [
-                "Bytes", "Gateway", "OpenStack", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
+                "Bytes", "Gateway", "OpenStack",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
             ], swiftSettings: swift),
         .executableTarget(
             name: "compute-simulator",
@@ -72,7 +73,9 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "gatehouseTests",
-            dependencies: ["gatehouse", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "gatehouse", "Gateway", "OpenStack", "Bytes", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: swift),
         .testTarget(
             name: "ScenarioTests", dependencies: ["CNghttp2", "COpenSSL", "CZlib"], swiftSettings: swift),

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -196,6 +197,20 @@ int32_t CLinux_eventSignal(int32_t descriptor) {
 int32_t CLinux_eventTake(int32_t descriptor) {
     uint64_t count;
     ANSWER(CLinux_callOther, (int32_t)read(descriptor, &count, sizeof count));
+}
+
+int32_t CLinux_timerCreate(void) {
+    ANSWER(CLinux_callOther, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+int32_t CLinux_timerSet(int32_t descriptor, uint64_t nanoseconds) {
+    struct itimerspec when = {
+        .it_value = {
+            .tv_sec = (time_t)(nanoseconds / 1000000000u),
+            .tv_nsec = (long)(nanoseconds % 1000000000u),
+        },
+    };
+    ANSWER(CLinux_callOther, timerfd_settime(descriptor, TFD_TIMER_ABSTIME, &when, NULL));
 }
 
 // Sockets.

@@ -27,8 +27,8 @@ struct ImportTests {
         (
             "gatehouse",
             [
-                "Bytes", "Gateway", "OpenStack", "ArgumentParser", "Logging", "Dispatch", "Foundation",
-                "FoundationXML",
+                "Bytes", "Gateway", "OpenStack", "ArgumentParser", "Logging", "Yams", "Dispatch",
+                "Foundation", "FoundationXML",
             ]
         ),
         (

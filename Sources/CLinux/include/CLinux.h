@@ -43,6 +43,11 @@ int32_t CLinux_eventCreate(void);
 int32_t CLinux_eventSignal(int32_t descriptor);
 int32_t CLinux_eventTake(int32_t descriptor);
 
+// A timer that makes a set readable (timerfd) from the moment it was set to, on the clock of
+// CLinux_monotonicNanoseconds, until it is set again; 0 takes the moment back.
+int32_t CLinux_timerCreate(void);
+int32_t CLinux_timerSet(int32_t descriptor, uint64_t nanoseconds);
+
 int32_t CLinux_socket(uint16_t family);
 int32_t CLinux_bind(int32_t descriptor, const CLinux_address *address);
 int32_t CLinux_listen(int32_t descriptor, int32_t backlog);

@@ -96,11 +96,11 @@ extension Worker {
     }
 }
 
-/// What an epoll event belongs to: two bits above the slab's 30 index bits.
+/// What an epoll event belongs to: three bits above the slab's 29 index bits.
 enum Tag {
-    enum Kind: UInt32 { case downstream = 0, upstream = 1, listener = 2, waker = 3 }
+    enum Kind: UInt32 { case downstream = 0, upstream, listener, waker, store }
 
-    private static let shift: UInt32 = 30
+    private static let shift: UInt32 = 29
 
     private static func make(_ kind: Kind, _ handle: Handle) -> UInt64 {
         Handle(index: handle.index | kind.rawValue << shift, generation: handle.generation).bits
@@ -108,6 +108,8 @@ enum Tag {
 
     static func downstream(_ handle: Handle) -> UInt64 { make(.downstream, handle) }
     static func upstream(_ handle: Handle) -> UInt64 { make(.upstream, handle) }
+    /// `handle` holds which of the worker's stores it is, and which of its descriptors.
+    static func store(_ handle: Handle) -> UInt64 { make(.store, handle) }
     static var waker: UInt64 { make(.waker, Handle(index: 0, generation: 1)) }
     static func listener(_ index: Int) -> UInt64 {
         make(.listener, Handle(index: UInt32(index), generation: 1))
@@ -115,7 +117,7 @@ enum Tag {
 
     static func read(_ tag: UInt64) -> (kind: Kind, handle: Handle) {
         let raw = Handle(bits: tag)
-        // Only `make` writes tags, so the two bits always hold a kind.
+        // Only `make` writes tags, so the three bits always hold a kind.
         return (
             Kind(rawValue: raw.index >> shift)!,
             Handle(index: raw.index & (1 << shift - 1), generation: raw.generation)

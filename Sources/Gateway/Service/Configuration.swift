@@ -24,6 +24,8 @@ final class Configuration {
     let apis: [API]
     let tokens: TokenTable?
     let keystone: KeystoneClient?
+    /// The store of limits that several processes share, and what connections to it are opened with; nil with `memory`.
+    let limitStore: (store: LimitStore, tls: TLSContext?)?
     /// The limits' rules; nil where there is none.
     let limitTable: LimitTable?
     /// What connections are accepted with, by the listener's address as the settings name it; none for plain listeners.
@@ -50,11 +52,12 @@ final class Configuration {
     /// - Parameters:
     ///   - hash: the key under which the process names the limits' buckets.
     ///   - keystone: what all workers share of it, where the provider is `keystone`.
+    ///   - limitStore: what all workers share of the store of limits, where it is `redis`.
     ///   - ticketKeys: what all workers share of the listeners' session tickets, by address.
     /// - Errors: `ServiceError` when a definition has too little, or certificates cannot be loaded.
     init(
         _ settings: Settings, definitions: [Source], hash: KeyedHash, keystone: Keystone? = nil,
-        ticketKeys: [SocketAddress: TLSTicketKeys] = [:]
+        limitStore: LimitStore? = nil, ticketKeys: [SocketAddress: TLSTicketKeys] = [:]
     ) throws {
         self.settings = settings
         var compiled: [API] = []
@@ -95,6 +98,14 @@ final class Configuration {
         }
         self.keystone = try keystone.map { keystone in
             try Self.loaded("identity.keystone") { () throws(TLSFault) in try KeystoneClient(keystone) }
+        }
+        self.limitStore = try limitStore.map { store in
+            let context = try store.settings.tls.map { tls in
+                try Self.loaded("limits.redis") { () throws(TLSFault) in
+                    try tls.makeContext(offersHTTP2: false)
+                }
+            }
+            return (store, context)
         }
         var listenerTLS: [SocketAddress: TLSContext] = [:]
         for listener in settings.listeners {

@@ -21,6 +21,7 @@ public final class Service: @unchecked Sendable {
     private var bound: [SocketAddress: SocketAddress] = [:]
     private var isDraining = false
     private var keystone: Keystone?
+    private var limitStore: LimitStore?
     private var tickets = SessionTickets()
     /// Names the limits' buckets for as long as the process lives, so that they outlast a reload.
     private let hash = KeyedHash.random()
@@ -49,6 +50,7 @@ public final class Service: @unchecked Sendable {
         let definitions = try Self.readDefinitions(settings)
         noteUnused(settings, definitions)
         keystone = try Self.keystone(settings, replacing: nil)
+        limitStore = LimitStore.make(settings.limits, replacing: nil)
         tickets = tickets.renewed(for: settings)
         if let path = settings.accessLog?.path {
             accessLog = try Self.named("access_log") { try AppendFile(path: path) }
@@ -63,7 +65,8 @@ public final class Service: @unchecked Sendable {
         var workers: [Worker] = []
         for index in 0..<settings.workers {
             let configuration = try Configuration(
-                settings, definitions: definitions, hash: hash, keystone: keystone, ticketKeys: tickets.keys)
+                settings, definitions: definitions, hash: hash, keystone: keystone,
+                limitStore: limitStore, ticketKeys: tickets.keys)
             let worker = try Worker(
                 index: index, shared: shared, configuration: configuration, maxConnectionCount: perWorker)
             worker.accessLog = accessLog?.makeLineBuffer(queue: worker.loop.queue)
@@ -154,6 +157,7 @@ public final class Service: @unchecked Sendable {
         let fresh: Settings
         let configurations: [Configuration]
         let keystone: Keystone?
+        let limitStore: LimitStore?
         let tickets: SessionTickets
         do {
             fresh = try SettingsReader().read(file: file)
@@ -161,11 +165,14 @@ public final class Service: @unchecked Sendable {
             noteUnused(fresh, definitions)
             let found = try Self.keystone(fresh, replacing: self.keystone)
             keystone = found
+            let store = LimitStore.make(fresh.limits, replacing: self.limitStore)
+            limitStore = store
             let renewed = self.tickets.renewed(for: fresh)
             tickets = renewed
             configurations = try shared.workers.map { _ in
                 try Configuration(
-                    fresh, definitions: definitions, hash: hash, keystone: found, ticketKeys: renewed.keys)
+                    fresh, definitions: definitions, hash: hash, keystone: found, limitStore: store,
+                    ticketKeys: renewed.keys)
             }
         } catch {
             let reason = (error as? LimitMistakes)?.text(file: file) ?? "\(error)"
@@ -194,6 +201,7 @@ public final class Service: @unchecked Sendable {
         }
         settings = fresh
         self.keystone = keystone
+        self.limitStore = limitStore
         self.tickets = tickets
         warnOfTrust(fresh, warnings)
         log.notice("settings read again", metadata: ["file": "\(file)"])

@@ -18,6 +18,7 @@ extension Worker {
         }
         limitCounters = limitCounters.renewed(fresh.limitTable)
         configuration = fresh
+        adoptStore(of: fresh)
     }
 
     /// Lets replaced configurations go whose last exchange and connection have ended.

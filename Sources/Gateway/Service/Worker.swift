@@ -58,6 +58,15 @@ final class Worker: @unchecked Sendable {
     var dateLine = Buffer(capacity: 64)
     var timeText = Buffer(capacity: 32)
 
+    // The shared store of limits.
+    var store: LimitStoreClient?
+    /// Those that the settings name no more, until they answered what they were asked.
+    var leavingStores: [LimitStoreClient] = []
+    /// One of them has something to send or to tell.
+    var storeIsTouched = false
+    var storeDemand = StoreDemand()
+    var lastStoreSlot: UInt32 = 0
+
     var random = RandomSource()
     var counters = Counters()
     var exchangeCounters: ExchangeCounters
@@ -122,6 +131,7 @@ final class Worker: @unchecked Sendable {
             }
         }
         _ = poller.add(waker.descriptor, [.read], tag: Tag.waker)
+        adoptStore(of: configuration)
         loop.watch(poller.descriptor) { [unowned self] in turn { $0.takeEvents() } }
     }
 
@@ -181,6 +191,7 @@ final class Worker: @unchecked Sendable {
                 case .listener:
                     if Int(handle.index) < listeners.count { acceptConnections(Int(handle.index)) }
                 case .waker: waker.clear()
+                case .store: storeReady(handle, event)
                 }
                 if !ready.isEmpty { runReady() }
             }
@@ -204,11 +215,12 @@ final class Worker: @unchecked Sendable {
         // Each pass can wake others; what is left after the bound goes on in the next turn.
         for _ in 0..<64 {
             if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty,
-                touchedUpstreams.isEmpty
+                touchedUpstreams.isEmpty, !storeIsTouched
             {
                 break
             }
             runReady()
+            if storeIsTouched { settleStores() }
             if !touchedUpstreams.isEmpty { settleTouchedUpstreams() }
             while let handle = settling.popLast() {
                 if let connection = downstreams.find(handle) { settle(connection) }
@@ -237,7 +249,9 @@ final class Worker: @unchecked Sendable {
 
     private func finishTurn() {
         finishRound()
-        if !again.isEmpty || !ready.isEmpty || !settling.isEmpty || !touchedUpstreams.isEmpty {
+        if !again.isEmpty || !ready.isEmpty || !settling.isEmpty || !touchedUpstreams.isEmpty
+            || storeIsTouched
+        {
             mail { _ in }
         }
         resumeAcceptingIfPossible()
