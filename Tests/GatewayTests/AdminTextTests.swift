@@ -29,6 +29,7 @@ struct AdminTextTests {
         return WorkerReport(
             counters: [counters], exchangeCounters: exchanges, limitCounters: limits,
             buckets: .init(capacity: 64, usedCount: 3, evictedInDebtCount: 2, unplacedCount: 1),
+            stores: [WorkerReport.StoreState(counters: StoreCounters(), isUp: !isEjected)],
             operationIDs: ["servers.list", "servers.create"],
             endpoints: [
                 .init(

@@ -19,7 +19,7 @@ COLLAPSED = "gatehouse_identity_collapsed_total"
 HITS = "gatehouse_identity_hits_total"
 STALE = "gatehouse_identity_stale_total"
 FAILURES = "gatehouse_identity_failures_total"
-REFUSED = "gatehouse_identity_refused_by_budget_total"
+REFUSED = "gatehouse_limit_bad_tokens_total"
 RENEWALS = "gatehouse_identity_credential_renewals_total"
 
 

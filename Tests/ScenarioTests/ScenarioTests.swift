@@ -24,7 +24,7 @@ struct ScenarioTests {
         #expect(
             areas == [
                 "caching", "errors", "forwarding", "http", "http2", "identity", "ids", "interfaces",
-                "service", "tls",
+                "limits", "service", "tls",
                 "validation",
             ])
     }

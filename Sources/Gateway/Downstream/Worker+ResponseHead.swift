@@ -35,7 +35,7 @@ extension Worker {
     }
 
     /// Copies the end-to-end fields of an upstream's response, and adds those that every answer carries.
-    private func copyFields(
+    func copyFields(
         _ exchange: ExchangePointer, _ head: borrowing ResponseHead, _ bytes: ByteView,
         to output: inout Buffer, keepsContentType: Bool
     ) {
@@ -91,9 +91,18 @@ extension Worker {
         output.append("\r\n")
     }
 
-    /// Answers with an upstream's error in Nova's form; its own content where it has that form already.
+    /// Answers with an upstream's error in Nova's form, its own content where it has that form already; or with limits.
     func replyWithError(_ exchange: ExchangePointer, _ upstream: UpstreamPointer) -> Verdict {
-        writeError(exchange, upstream.pointee.head)
+        if exchange.pointee.status == 200 {
+            guard !exchange.pointee.errorContent.isEmpty else {
+                abandonUpstream(exchange)
+                exchange.pointee.failure = .responseInvalid
+                return failUpstream(exchange)
+            }
+            writeRates(exchange, upstream.pointee.head)
+        } else {
+            writeError(exchange, upstream.pointee.head)
+        }
         releaseUpstream(exchange)
         return .finish
     }

@@ -133,14 +133,21 @@ struct Exchange: ~Copyable {
     var awaited = TokenDigest(words: .init(repeating: 0))
     /// Whose service token came beside the user's; held as `identity` is.
     private(set) var service: Unmanaged<Identity>?
-    /// It waits for its address's budget of unknown tokens, not for Keystone.
+    /// It waits for its address's budget of bad tokens, not for Keystone.
     var awaitsBudget = false
+    /// Its address was charged with it.
+    var isCharged = false
     var microversion = MicroversionRequest.absent
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
     var validationStep: UInt8 = 0
     /// The buckets of the limits that are about it.
     var charges = LimitCharges()
+    var limitStep = LimitStep.start
+    /// What the shared store said of them; nil while it is asked, and when it did not answer in time.
+    var storeAnswers: StoreAnswers?
+    /// How many entries of the list of rates the shared store was asked about.
+    var ratesAsked: UInt16 = 0
     /// The rule that refused it, by the limit table's index; -1 for none.
     var limitedBy = -1
     /// The status that a rule would have given had its refusals been more than reported; 0 for none.
@@ -220,11 +227,15 @@ struct Exchange: ~Copyable {
         if judgement != nil { judgement = nil }
         adoptService(nil)
         awaitsBudget = false
+        isCharged = false
         microversion = .absent
         queryFacts = QueryFacts()
         acceptedCoding = .identity
         validationStep = 0
         charges.removeAll()
+        limitStep = .start
+        storeAnswers = nil
+        ratesAsked = 0
         limitedBy = -1
         reportedStatus = 0
         reply = Reply()

@@ -3,19 +3,16 @@ internal import Logging
 internal import Loop
 internal import TLS
 
-/// What all loops share of one Keystone: its judgements, our own token, the budgets of addresses.
+/// What all loops share of one Keystone: its judgements and our own token.
 ///
 /// - Shape: outlives a reload that leaves `identity` as it is, so that no token is asked about again for it.
 final class Keystone: Sendable {
     let settings: Settings.Keystone
-    let badTokens: Settings.BadTokens?
     let adminRoles: [String]
     let addresses: [SocketAddress]
     let digester = TokenDigester()
     let judgements: IdentityCache
     let ownToken = Guarded(OwnToken())
-    /// nil: addresses may have as many judged as they like.
-    let budget: Guarded<AddressBudget>?
     /// Until when Keystone wants to be left alone, in monotonic nanoseconds.
     let pausedUntil = Guarded<UInt64>(0)
     /// `/v3/auth/tokens?nocatalog`, `Host` and what else is the same in every request.
@@ -28,12 +25,8 @@ final class Keystone: Sendable {
     private let troubled = Guarded(false)
     private let log = Logger(label: "gatehouse.identity")
 
-    init(
-        _ settings: Settings.Keystone, badTokens: Settings.BadTokens?, adminRoles: [String],
-        addresses: [SocketAddress]
-    ) {
+    init(_ settings: Settings.Keystone, adminRoles: [String], addresses: [SocketAddress]) {
         self.settings = settings
-        self.badTokens = badTokens
         self.adminRoles = adminRoles
         self.addresses = addresses
         judgements = IdentityCache(
@@ -42,9 +35,6 @@ final class Keystone: Sendable {
                 maxAge: settings.cache.maxAge.nanoseconds,
                 negativeMaxAge: settings.cache.negativeMaxAge.nanoseconds,
                 staleMaxAge: settings.cache.staleMaxAge.nanoseconds))
-        budget = badTokens.map {
-            Guarded(AddressBudget(interval: $0.rate.intervalNanoseconds, burst: $0.burst))
-        }
         tokensTarget = Content(text: "\(settings.path)/auth/tokens?nocatalog")
         projectsTarget = Content(text: "\(settings.path)/projects/")
         commonFields = Content(
@@ -55,12 +45,8 @@ final class Keystone: Sendable {
     }
 
     /// Whether this is what the settings still say.
-    func serves(
-        _ settings: Settings.Keystone, badTokens: Settings.BadTokens?, adminRoles: [String],
-        addresses: [SocketAddress]
-    ) -> Bool {
-        self.settings == settings && self.badTokens == badTokens && self.adminRoles == adminRoles
-            && self.addresses == addresses
+    func serves(_ settings: Settings.Keystone, adminRoles: [String], addresses: [SocketAddress]) -> Bool {
+        self.settings == settings && self.adminRoles == adminRoles && self.addresses == addresses
     }
 
     /// Notes how Keystone is; each change is one log line, whichever loop sees it.
@@ -121,14 +107,14 @@ final class Question {
 
     let digest: TokenDigest
     let subject: Subject
-    /// The address whose budget this was taken from; nil for what is known already.
-    let address: IPAddress?
+    /// What its address was charged with; nil for what is known already.
+    let charge: BadTokens.Charge?
     /// Our own token was refused once already.
     var isRepeated = false
 
-    init(_ digest: TokenDigest, _ subject: Subject, address: IPAddress?) {
+    init(_ digest: TokenDigest, _ subject: Subject, charge: BadTokens.Charge?) {
         self.digest = digest
         self.subject = subject
-        self.address = address
+        self.charge = charge
     }
 }

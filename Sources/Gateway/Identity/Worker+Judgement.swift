@@ -12,8 +12,6 @@ enum TokenVerdict {
 extension Worker {
     /// How long a read with a token that was good a while ago waits for Keystone before it is served all the same.
     private static var patienceNanoseconds: UInt64 { 500_000_000 }
-    /// How long an unknown token waits before it looks again whether others of its address are judged.
-    private static var budgetPauseNanoseconds: UInt64 { 50_000_000 }
 
     /// Judges a token by what is known, or has the exchange wait until Keystone has.
     ///
@@ -28,7 +26,7 @@ extension Worker {
             exchange.pointee.judgement = nil
             switch judgement {
             case .identity(let identity): return .identity(identity)
-            case .invalid, .project: return .verdict(fail(exchange, .unauthorized))
+            case .invalid, .project: return .verdict(refuseToken(exchange))
             case .unavailable(let seconds):
                 isUnavailable = true
                 retryAfter = seconds
@@ -57,65 +55,40 @@ extension Worker {
             case .judgement, .stale: break
             }
         }
-        var address: IPAddress?
+        var charge: BadTokens.Charge?
         if case .unknown(let hasStale) = known {
             // What was good once is not guessed, so only what was never seen is charged to its address.
             if !hasStale {
-                address = exchange.pointee.client
-                if let verdict = takeFromBudget(exchange, client) { return .verdict(verdict) }
+                switch chargeInAdvance(exchange, patience: client.pool.responseNanoseconds) {
+                case .charged(let taken): charge = taken
+                case .verdict(let verdict): return .verdict(verdict)
+                }
             }
             known = look(mayAsk: true)
         }
         switch known {
         case .judgement(let judgement, let renews):
-            giveBack(address, client)
+            giveBack(charge, exchange)
             counters.identityHits += 1
-            if renews { ask(digest, token, allowsExpired, address: nil, exchange, client) }
+            if renews { ask(digest, token, allowsExpired, charge: nil, exchange, client) }
             guard case .identity(let identity) = judgement else {
-                return .verdict(fail(exchange, .unauthorized))
+                return .verdict(refuseToken(exchange))
             }
             return .identity(identity)
         case .stale(let identity, let renews):
-            giveBack(address, client)
+            giveBack(charge, exchange)
             counters.identityStale += 1
-            if renews { ask(digest, token, allowsExpired, address: nil, exchange, client) }
+            if renews { ask(digest, token, allowsExpired, charge: nil, exchange, client) }
             return .identity(identity)
         case .unknown(let hasStale):
             wait(exchange, digest, client, isShort: hasStale && isRead)
-            ask(digest, token, allowsExpired, address: address, exchange, client)
+            ask(digest, token, allowsExpired, charge: charge, exchange, client)
         case .asked(let hasStale):
-            giveBack(address, client)
+            giveBack(charge, exchange)
             counters.identityCollapsed += 1
             wait(exchange, digest, client, isShort: hasStale && isRead)
         }
         return .verdict(.wait(.identity))
-    }
-
-    /// Charges an unknown token to its address; a verdict where that has no more to spend.
-    ///
-    /// While some of the address's are under way it waits, as long as Keystone may take for one: they may all be good,
-    /// as behind a NAT.
-    private func takeFromBudget(_ exchange: ExchangePointer, _ client: KeystoneClient) -> Verdict? {
-        let address = exchange.pointee.client
-        guard
-            case .refused(let wait, let someUnderWay) = client.shared.budget?.withLock({
-                $0.take(address, now: now)
-            })
-        else { return nil }
-        let patience = client.pool.responseNanoseconds
-        if someUnderWay, now - exchange.pointee.startedAt < patience {
-            exchange.pointee.awaitsBudget = true
-            exchange.pointee.waitDeadline = now + Self.budgetPauseNanoseconds
-            exchangeTimers.set(exchange.pointee.handle.index, deadline: exchange.pointee.waitDeadline)
-            return .wait(.identity)
-        }
-        counters.identityRefusedByBudget += 1
-        return fail(exchange, .tooManyBadTokens, retryAfterSeconds: Int(wait / 1_000_000_000) + 1)
-    }
-
-    private func giveBack(_ address: IPAddress?, _ client: KeystoneClient) {
-        guard let address else { return }
-        client.shared.budget?.withLock { $0.settle(address, isBad: false, now: now) }
     }
 
     /// Bounds the wait: Keystone's own time limits, with room for one repetition, end it otherwise.
@@ -131,11 +104,11 @@ extension Worker {
     }
 
     private func ask(
-        _ digest: TokenDigest, _ token: ByteView, _ allowsExpired: Bool, address: IPAddress?,
+        _ digest: TokenDigest, _ token: ByteView, _ allowsExpired: Bool, charge: BadTokens.Charge?,
         _ exchange: ExchangePointer, _ client: KeystoneClient
     ) {
         ask(
-            Question(digest, .token(Content(token), allowsExpired: allowsExpired), address: address), client,
+            Question(digest, .token(Content(token), allowsExpired: allowsExpired), charge: charge), client,
             configuration(of: exchange))
     }
 
@@ -189,7 +162,7 @@ extension Worker {
         case .unknown:
             wait(exchange, digest, client, isShort: false)
             ask(
-                Question(digest, .project(Content(project)), address: nil), client,
+                Question(digest, .project(Content(project)), charge: nil), client,
                 configuration(of: exchange))
         case .asked: wait(exchange, digest, client, isShort: false)
         }

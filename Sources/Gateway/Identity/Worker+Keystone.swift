@@ -111,9 +111,7 @@ extension Worker {
     /// Keeps the judgement and tells everybody who waits for it.
     private func judged(_ question: Question, _ judgement: Judgement, _ client: KeystoneClient) {
         // Only a token that proved bad was a guess.
-        if let address = question.address {
-            client.shared.budget?.withLock { $0.settle(address, isBad: judgement.isInvalid, now: now) }
-        }
+        if let charge = question.charge { settle(charge, isBad: judgement.isInvalid) }
         let jitter = Double(random.next() % 1_024) / 1_024
         let waiters = client.shared.judgements.complete(question.digest, judgement, now: now, jitter: jitter)
         let digest = question.digest

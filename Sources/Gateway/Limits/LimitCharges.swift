@@ -17,6 +17,8 @@ public struct LimitCharges {
         var tolerance: UInt64 = 0
         /// When the debt is paid, monotonic; how many are in progress for at-once.
         var paidAt: UInt64 = 0
+        /// The same by the shared store's clock, in microseconds; 0 where it was taken here.
+        var storePaidAt: UInt64 = 0
         var rule: UInt16 = 0
         var quota: UInt16 = 0
         var state = State.asked
@@ -53,11 +55,16 @@ public struct LimitCharges {
             let charge = charges[index]
             if charge.isAtOnce {
                 buckets.leave(charge.key)
-            } else {
-                let due = table.quota(charge.quota).cost(outcome)
-                if due < charge.cost {
-                    buckets.giveBack(charge.key, charge.cost - due, paidAt: charge.paidAt, now: now)
-                }
+            } else if charge.storePaidAt == 0 {
+                let quota = table.quota(charge.quota)
+                // Settings have no hit that costs more than the request.
+                guard quota.cost(outcome) < quota.requestCost else { continue }
+                let back = quota.requestCost - quota.cost(outcome)
+                // A process that stands in for all of a store's took more than the request's own cost.
+                let amount =
+                    charge.cost == quota.requestCost
+                    ? back : UInt64(Double(charge.cost) * Double(back) / Double(quota.requestCost))
+                buckets.giveBack(charge.key, amount, paidAt: charge.paidAt, now: now)
             }
         }
         count = 0
@@ -133,6 +140,17 @@ extension Buckets {
         }
         charge.state = isTaken ? .taken : .refused
         return isTaken
+    }
+
+    /// Takes what counts at once alone; what refuses it, with nothing taken then.
+    func enterAll(_ charges: inout LimitCharges, now: UInt64) -> LimitVerdict? {
+        for index in 0..<charges.count where charges[index].isAtOnce {
+            if take(&charges[index], now: now) || charges[index].isShadow { continue }
+            let refused = verdict(charges[index], now: now)
+            putBack(&charges, now: now)
+            return refused
+        }
+        return nil
     }
 
     /// Undoes what was taken of a request that is refused.

@@ -73,7 +73,11 @@ struct LimitScope {
     var place: (uri: String, regex: String) {
         let paths = Set(touched.map(\.path))
         guard paths.count == 1, let path = paths.first else { return ("*", ".*") }
-        return ("*" + path, "^" + path.replacing(/\{[^}]*\}/, with: "[^/]+"))
+        return Self.place(of: path)
+    }
+
+    static func place(of path: String) -> (uri: String, regex: String) {
+        ("*" + path, "^" + path.replacing(/\{[^}]*\}/, with: "[^/]+"))
     }
 
     // MARK: - Words

@@ -23,6 +23,7 @@ public final class LimitTable: @unchecked Sendable {
         /// Which operations it is about, by API; what an operation's actions have of their own is not among them.
         let operations: [[Int]]
         let quota: Int
+        let isAtOnce: Bool
     }
 
     /// What the hot path asks about a rule.
@@ -59,9 +60,12 @@ public final class LimitTable: @unchecked Sendable {
     }
 
     public let rules: [Rule]
+    let document: LimitDocument
     let hash: KeyedHash
     let sendsFields: Bool
     let legacyStatus: Int
+    /// The processes among which a limit is divided while their store is away; 1 without one.
+    let instanceCount: UInt64
     private let facts: UnsafePointer<RuleFacts>
     private let quotas: UnsafePointer<LimitQuotaFacts>
     private let selected: UnsafePointer<UInt16>
@@ -95,8 +99,14 @@ public final class LimitTable: @unchecked Sendable {
 
     private init(_ builder: LimitTableBuilder) {
         rules = builder.rules
+        document = LimitDocument(
+            builder.rules,
+            operations: builder.tables.map { table in
+                table.operations.map { ($0.path, $0.method.name.description) }
+            })
         hash = builder.hash
         sendsFields = builder.limits.sendsFields
+        instanceCount = UInt64(builder.instanceCount)
         legacyStatus = builder.limits.legacyStatus
         facts = Self.frozen(builder.facts)
         quotas = Self.frozen(builder.quotas)

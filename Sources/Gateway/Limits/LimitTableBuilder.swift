@@ -20,6 +20,11 @@ struct LimitTableBuilder {
     private(set) var bytes: [UInt8] = []
     private var projects: [LimitTable.ProjectQuota] = []
 
+    /// The processes that share a store.
+    var instanceCount: Int {
+        if case .redis(let redis) = limits.store { redis.instanceCount } else { 1 }
+    }
+
     init(_ limits: Settings.Limits, tables: [OperationTable], hash: KeyedHash) {
         self.limits = limits
         self.tables = tables
@@ -94,7 +99,8 @@ struct LimitTableBuilder {
         rules.append(
             LimitTable.Rule(
                 name: rule.name, isShadow: rule.isShadow, per: rule.per, uri: uri, regex: regex,
-                methods: scope.methods, operations: scope.operationIndices, quota: quota))
+                methods: scope.methods, operations: scope.operationIndices, quota: quota,
+                isAtOnce: isAtOnce))
     }
 
     private mutating func add(_ text: String) -> ByteRange {
@@ -129,7 +135,9 @@ struct LimitTableBuilder {
         case .atOnce(let count):
             quotas.append(
                 LimitQuotaFacts(
-                    count: min(count, AtOnceWord.maxCount), unitSeconds: 0, burst: count, interval: 0,
+                    // What is in progress is counted here alone, so each process gives its part.
+                    count: min((count + instanceCount - 1) / instanceCount, AtOnceWord.maxCount),
+                    unitSeconds: 0, burst: count, interval: 0,
                     tolerance: 0, requestCost: 0, hitCost: 0,
                     notModifiedCost: 0))
         }

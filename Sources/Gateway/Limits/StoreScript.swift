@@ -34,7 +34,7 @@ struct StoreScript {
         self.load = load.bytes
     }
 
-    /// Takes from all buckets or from none, those of shadow rules each on its own.
+    /// Takes from all buckets or from none; one of a shadow rule that refuses takes nothing, and refuses nobody.
     ///
     /// Of each bucket: cost, tolerance, 1 for shadow. Answers the server's time, then for each bucket how long it refuses
     /// and how long until its debt is paid.
@@ -54,7 +54,7 @@ struct StoreScript {
         end
         for i = 1, #KEYS do
           local cost = tonumber(ARGV[3 * i - 2])
-          if cost > 0 and answer[2 * i] == 0 and (ARGV[3 * i] == '1' or not refused) then
+          if cost > 0 and answer[2 * i] == 0 and not refused then
             local owed = answer[2 * i + 1] + cost
             answer[2 * i + 1] = owed
             redis.call('SET', KEYS[i], string.format('%.0f', now + owed), 'PX', math.ceil(owed / 1000))

@@ -41,6 +41,7 @@ extension Worker {
         } else {
             outcome = .request
         }
+        if store != nil, outcome != .request { giveBackToStore(exchange, table, outcome) }
         exchange.pointee.charges.settle(shared.buckets, table, as: outcome, now: now)
     }
 

@@ -28,7 +28,7 @@ struct Counters {
     var identityHits: UInt64 = 0
     var identityStale: UInt64 = 0
     var identityFailures: UInt64 = 0
-    var identityRefusedByBudget: UInt64 = 0
+    var refusedBadTokens: UInt64 = 0
     var identityCredentialRenewals: UInt64 = 0
     var identityProjectLookups: UInt64 = 0
     var tlsHandshakes: UInt64 = 0
@@ -123,9 +123,9 @@ struct Counters {
                 identityFailures
             ),
             (
-                "gatehouse_identity_refused_by_budget_total",
-                "Unknown tokens refused because their address sent too many bad ones.",
-                identityRefusedByBudget
+                "gatehouse_limit_bad_tokens_total",
+                "Requests without a good token refused because their address sent too many.",
+                refusedBadTokens
             ),
             (
                 "gatehouse_identity_credential_renewals_total", "Tokens of our own got from Keystone.",

@@ -203,6 +203,16 @@ enum AdminText {
             head(name, type, help)
             add("\(name) \(value)\n")
         }
+        guard !whole.stores.isEmpty else { return }
+        head(
+            "gatehouse_limit_store_up", "gauge", "0 while a loop's limits are local, since the store is away."
+        )
+        add("gatehouse_limit_store_up \(whole.stores.allSatisfy(\.isUp) ? 1 : 0)\n")
+        let lists = whole.stores.map(\.counters.named)
+        for (place, counter) in lists[0].enumerated() {
+            head(counter.name, "counter", counter.help)
+            add("\(counter.name) \(lists.reduce(UInt64(0)) { $0 + $1[place].value })\n")
+        }
     }
 
     private static func upstreamMetrics(

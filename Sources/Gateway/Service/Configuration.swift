@@ -24,6 +24,8 @@ final class Configuration {
     let apis: [API]
     let tokens: TokenTable?
     let keystone: KeystoneClient?
+    /// What addresses may send without a good token; nil for as much as they like.
+    let badTokens: BadTokens?
     /// The store of limits that several processes share, and what connections to it are opened with; nil with `memory`.
     let limitStore: (store: LimitStore, tls: TLSContext?)?
     /// The limits' rules; nil where there is none.
@@ -88,6 +90,7 @@ final class Configuration {
         }
         apis = compiled
         let table = try LimitTable.compile(settings.limits, tables: compiled.map(\.table), hash: hash)
+        badTokens = settings.limits.badTokens.map { BadTokens($0, hash: hash) }
         limitTable = table.hasRules ? table : nil
         limitsOperations = compiled.map { $0.table.find(LimitScope.limitsID) }
         self.operationCount = operationCount

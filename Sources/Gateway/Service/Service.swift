@@ -253,11 +253,10 @@ public final class Service: @unchecked Sendable {
             try Resolver.resolve(host: named.endpoint.address.host, port: named.endpoint.address.port)
         }
         let adminRoles = settings.identity.adminRoles
-        let badTokens = settings.limits.badTokens
-        if let old, old.serves(named, badTokens: badTokens, adminRoles: adminRoles, addresses: addresses) {
+        if let old, old.serves(named, adminRoles: adminRoles, addresses: addresses) {
             return old
         }
-        return Keystone(named, badTokens: badTokens, adminRoles: adminRoles, addresses: addresses)
+        return Keystone(named, adminRoles: adminRoles, addresses: addresses)
     }
 
     /// Says in a line that a definition has parts without effect; `gatehouse check` lists them.

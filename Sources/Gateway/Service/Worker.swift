@@ -282,7 +282,7 @@ final class Worker: @unchecked Sendable {
     }
 
     /// Appends `2026-09-01T10:00:00` for seconds since 1970 (RFC 3339).
-    private static func appendTime(_ seconds: Int64, to buffer: inout Buffer) {
+    static func appendTime(_ seconds: Int64, to buffer: inout Buffer) {
         var text = Buffer(capacity: 40)
         HTTPDate.append(seconds, to: &text)
         // From «Sun, 06 Nov 1994 08:49:37 GMT», whose fields have fixed places.

@@ -25,11 +25,18 @@ struct WorkerReport: Sendable {
         var ejectionsCount: UInt64
     }
 
+    struct StoreState: Sendable {
+        let counters: StoreCounters
+        let isUp: Bool
+    }
+
     var counters: [Counters]
     var exchangeCounters: ExchangeCounters
     var limitCounters: LimitCounters
     /// Of the limits' buckets, which all workers share.
     var buckets: Buckets.Occupation
+    /// Of the shared store; empty without one.
+    var stores: [StoreState]
     var operationIDs: [String]
     var endpoints: [EndpointState]
     var inFlight: [InFlight]
@@ -43,6 +50,7 @@ struct WorkerReport: Sendable {
         counters += other.counters
         exchangeCounters.add(other.exchangeCounters)
         limitCounters.add(other.limitCounters)
+        stores += other.stores
         for state in other.endpoints {
             guard let place = endpoints.firstIndex(where: { $0.url == state.url }) else {
                 endpoints.append(state)
@@ -83,6 +91,7 @@ extension Worker {
         return WorkerReport(
             counters: [counters], exchangeCounters: exchangeCounters, limitCounters: limitCounters,
             buckets: shared.buckets.occupation,
+            stores: store.map { [WorkerReport.StoreState(counters: $0.counters, isUp: $0.isUp)] } ?? [],
             operationIDs: kind == .metrics
                 ? configuration.apis.flatMap { $0.table.operations.map(\.id) } : [],
             endpoints: endpoints, inFlight: kind == .exchanges ? inFlight() : [],

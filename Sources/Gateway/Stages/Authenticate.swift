@@ -9,11 +9,11 @@ extension Worker {
     /// be over; one that is bad, or no service's, spoils the request, as keystonemiddleware has it.
     func authenticate(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.route.isDiscovery { return .next }
-        guard let token = userToken(exchange) else { return fail(exchange, .unauthorized) }
+        guard let token = userToken(exchange) else { return refuseToken(exchange) }
         let house = configuration(of: exchange)
         if let tokens = house.tokens {
             guard let identity = tokens.find(token, wallSeconds: wallSeconds) else {
-                return fail(exchange, .unauthorized)
+                return refuseToken(exchange)
             }
             exchange.pointee.adopt(identity)
             return .next
@@ -22,12 +22,12 @@ extension Worker {
         guard let client = house.keystone else { return .next }
         if exchange.pointee.service == nil, hasServiceToken(exchange) {
             guard let service = onlyToken(.xServiceToken, exchange) else {
-                return fail(exchange, .unauthorized)
+                return refuseToken(exchange)
             }
             switch judge(service, allowsExpired: false, exchange, client) {
             case .identity(let identity):
                 guard identity.roles.contains(where: { client.shared.settings.serviceRoles.contains($0) })
-                else { return fail(exchange, .unauthorized) }
+                else { return refuseToken(exchange) }
                 exchange.pointee.adoptService(identity)
             case .verdict(let verdict): return verdict
             }

@@ -2,42 +2,67 @@ internal import Bytes
 internal import HTTP
 internal import OpenStack
 
+/// How far the stage Limit is with an exchange.
+enum LimitStep: UInt8 {
+    case start
+    /// The shared store is asked about what the request takes.
+    case taking
+    /// It is asked about the caller's buckets, for the list of rates.
+    case rates
+}
+
 extension Worker {
     /// Limit: takes from the buckets of every rule that is about the request, or refuses it.
     ///
     /// It stands right behind who asks, so that wrong requests count too. It may wait for content, where the action in it
-    /// decides which rules count.
+    /// decides which rules count, and for the shared store.
     func limit(_ exchange: ExchangePointer) -> Verdict {
         // Version discovery is free, as it is without a token.
         guard let table = configuration(of: exchange).limitTable, !exchange.pointee.route.isDiscovery else {
             return .next
         }
-        if table.needsAction(api: exchange.pointee.api, operation: exchange.pointee.operation),
-            exchange.pointee.action < 0, let verdict = findAction(exchange)
-        {
-            return verdict
+        switch exchange.pointee.limitStep {
+        case .start:
+            if table.needsAction(api: exchange.pointee.api, operation: exchange.pointee.operation),
+                exchange.pointee.action < 0, let verdict = findAction(exchange)
+            {
+                return verdict
+            }
+            withSubject(exchange, table) { table.demand($0, into: &exchange.pointee.charges) }
+            if exchange.pointee.charges.count > 0 {
+                let verdict = store == nil ? take(exchange) : begin(exchange, table)
+                // Without one, it waits for the store.
+                guard let verdict else { return .wait(.limits) }
+                if let refusal = conclude(verdict, exchange, table) { return refusal }
+            }
+        case .taking:
+            if let refusal = conclude(finish(exchange, table), exchange, table) { return refusal }
+        case .rates:
+            noteRates(exchange, table)
         }
-        withSubject(exchange, table) { table.demand($0, into: &exchange.pointee.charges) }
-        guard exchange.pointee.charges.count > 0 else { return .next }
-        let verdict = shared.buckets.take(&exchange.pointee.charges, now: now)
-        return conclude(verdict, exchange, table)
+        return asksForRates(exchange, table) ? .wait(.limits) : .next
     }
 
-    /// Counts what the rules said, and refuses what they refuse.
-    private func conclude(_ verdict: LimitVerdict, _ exchange: ExchangePointer, _ table: LimitTable)
-        -> Verdict
-    {
+    private func take(_ exchange: ExchangePointer) -> LimitVerdict {
+        shared.buckets.take(&exchange.pointee.charges, now: now)
+    }
+
+    /// Counts what the rules said; the refusal, where they refuse.
+    private func conclude(
+        _ verdict: LimitVerdict, _ exchange: ExchangePointer, _ table: LimitTable
+    ) -> Verdict? {
+        // Under settings that were replaced while it waited, its rules have no counters any more.
+        let isCounted = configuration.limitTable === table
         switch verdict {
         case .allowed:
-            // Under settings that were replaced while it waited, its rules have no counters any more.
-            guard configuration.limitTable === table else { return .next }
+            guard isCounted else { return nil }
             for index in 0..<exchange.pointee.charges.count {
                 let charge = exchange.pointee.charges[index]
                 limitCounters.count(Int(charge.rule), charge.state == .refused ? .shadowed : .allowed)
             }
-            return .next
+            return nil
         case .refused(let rule, let wait):
-            if configuration.limitTable === table { limitCounters.count(rule, .limited) }
+            if isCounted { limitCounters.count(rule, .limited) }
             exchange.pointee.limitedBy = rule
             exchange.pointee.failure = .rateLimited
             message.removeAll()
@@ -61,7 +86,9 @@ extension Worker {
         }
         if !exchange.pointee.contentComplete {
             exchange.pointee.isCollected = true
-            if let verdict = collectContent(exchange, limit: operation.maxContentByteCount) { return verdict }
+            if let verdict = collectContent(exchange, limit: operation.maxContentByteCount) {
+                return verdict
+            }
         }
         message.removeAll()
         // Whether the content is any good is Validate's to say; without an action the operation's own rules count.

@@ -20,7 +20,9 @@ extension Worker {
         if let call = exchange.pointee.call { return receiveCall(exchange, call, connection) }
         if exchange.pointee.fetch != nil { return receiveFetch(exchange, connection) }
         if exchange.pointee.errorHead != nil { return collectError(exchange, connection) }
-        if exchange.pointee.status >= 400, exchange.pointee.head.method != .head {
+        if exchange.pointee.status >= 400 && exchange.pointee.head.method != .head
+            || exchange.pointee.status == 200 && isRatesRequest(exchange)
+        {
             let head = connection.pointee.input.readable.view(0, connection.pointee.head.byteCount)
             exchange.pointee.errorHead = Content(head)
             connection.pointee.input.consume(connection.pointee.head.byteCount)
@@ -113,7 +115,7 @@ extension Worker {
         }
     }
 
-    /// Collects an error's content, at most 64 KiB, and answers with it in Nova's form.
+    /// Collects the content of an error, or of limits, at most 64 KiB, and answers with it in Nova's form.
     private func collectError(_ exchange: ExchangePointer, _ connection: UpstreamPointer) -> Verdict {
         while true {
             let piece = connection.pointee.content.next(connection.pointee.input.readable, limit: Int.max)
