@@ -69,6 +69,63 @@ def test_a_project_far_over_its_limit_costs_redis_nothing(tmp_path, serve, figur
         assert calls <= 5
 
 
+# What is taken
+
+
+def debt(store, rule, name):
+    """Seconds until the debt of a bucket is paid, by Redis's own clock; 0 for a bucket that has none."""
+    seconds, microseconds = store.ask("TIME")
+    paid = store.ask("GET", f"{redis.PREFIX}:{rule}:{name}") or 0
+    return max(0, int(paid) / 1e6 - int(seconds) - int(microseconds) / 1e6)
+
+
+PROJECT, USER = f"project={1:032x}", "user=user-t0"
+
+
+def test_nothing_is_taken_from_the_others_when_one_refuses(tmp_path, serve):
+    few = {"name": "few", "per": "project", "rate": "60/h", "burst": 3}
+    many = {"name": "many", "per": "user", "rate": "1/h", "burst": 90}
+    tried = {"name": "tried", "per": "project", "rate": "1/h", "burst": 2, "mode": "shadow"}
+    with redis.Redis(tmp_path / "redis") as store, serve(store, few, many, tried, deadline="500ms") as gateway:
+        wait_for_up(gateway)
+        # What one process knows the other one has to ask for.
+        with serve(store, few, many, tried, deadline="500ms") as other:
+            wait_for_up(other)
+            found = statuses(gateway, count=3) + statuses(other, count=2)
+            assert found == [200] * 3 + [429] * 2
+            assert 2 * 3_600 < debt(store, "many", USER) <= 3 * 3_600
+            assert 2 * 60 < debt(store, "few", PROJECT) <= 3 * 60
+            # One that is only tried takes what it would, and refuses nobody.
+            assert 3_600 < debt(store, "tried", PROJECT) <= 2 * 3_600
+            assert gateway.metrics()['gatehouse_limit_requests_total{rule="tried",outcome="shadowed"}'] == 1
+
+
+def test_a_hit_is_given_back(tmp_path, serve):
+    rule = {"name": "few", "per": "project", "rate": "1/h", "burst": 3, "hit_cost": 0}
+    with redis.Redis(tmp_path / "redis") as store, serve(store, rule, deadline="500ms") as gateway:
+        wait_for_up(gateway)
+        answers = ask(gateway, count=20)
+        assert {answer.status for answer in answers} == {200}
+        fetched = sum("hit" not in answer.headers["Cache-Status"] for answer in answers)
+        assert 1 <= fetched <= 3
+        harness.wait_until(
+            lambda: (fetched - 1) * 3_600 < debt(store, "few", PROJECT) <= fetched * 3_600, 5,
+            lambda: f"the debt of {fetched}: {debt(store, 'few', PROJECT)}")
+
+
+def test_a_clock_that_went_back_keeps_nobody_out(tmp_path, serve):
+    rule = {"name": "few", "per": "project", "rate": "60/min", "burst": 3}
+    with redis.Redis(tmp_path / "redis") as store, serve(store, rule, deadline="500ms") as gateway:
+        wait_for_up(gateway)
+        # As a server wrote it whose clock is a day ahead.
+        late = (int(store.ask("TIME")[0]) + 86_400) * 1_000_000
+        store.ask("SET", f"{redis.PREFIX}:few:{PROJECT}", late, "PX", 86_400_000)
+        answer, = ask(gateway)
+        assert answer.status == 429 and 1 <= int(answer.headers["Retry-After"]) <= 2
+        assert 0 < debt(store, "few", PROJECT) <= 3
+        harness.wait_until(lambda: statuses(gateway) == [200], 10, "it is let in again")
+
+
 # Away and back
 
 
