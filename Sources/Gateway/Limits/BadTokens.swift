@@ -19,7 +19,8 @@ struct BadTokens {
     /// What an address was charged with for a token that may yet prove good.
     struct Charge {
         let debt: UInt64
-        let underWay: UInt64
+        /// Nil where there was no place to count it.
+        let underWay: UInt64?
         let amount: UInt64
         let paidAt: UInt64
     }
@@ -72,11 +73,12 @@ extension Worker {
             }
             return .verdict(tooMany(exchange, budget, taken.paidAt))
         }
-        _ = shared.buckets.enter(keys.underWay, limit: AtOnceWord.maxCount, now: now)
+        let entered = shared.buckets.enter(keys.underWay, limit: AtOnceWord.maxCount, now: now)
         exchange.pointee.isCharged = true
         return .charged(
             BadTokens.Charge(
-                debt: keys.debt, underWay: keys.underWay, amount: budget.interval, paidAt: taken.paidAt))
+                debt: keys.debt, underWay: entered?.isTaken == true ? keys.underWay : nil,
+                amount: budget.interval, paidAt: taken.paidAt))
     }
 
     /// Gives back what was charged for a token that is known after all.
@@ -88,7 +90,7 @@ extension Worker {
 
     /// Notes what became of a token that was judged.
     func settle(_ charge: BadTokens.Charge, isBad: Bool) {
-        shared.buckets.leave(charge.underWay)
+        if let underWay = charge.underWay { shared.buckets.leave(underWay) }
         guard !isBad else { return }
         shared.buckets.giveBack(charge.debt, charge.amount, paidAt: charge.paidAt, now: now)
     }

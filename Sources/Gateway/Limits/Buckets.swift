@@ -200,7 +200,16 @@ public final class Buckets: @unchecked Sendable {
             let (exchanged, _) = place.pointee.word.compareExchange(
                 expected: word, desired: AtOnceWord.make(now, count: count + 1),
                 ordering: .acquiringAndReleasing)
-            if exchanged { return (true, count + 1) }
+            guard exchanged else { continue }
+            // Within a millisecond words are alike: a place that counted nothing may have got another key meanwhile. One
+            // that counts keeps its key, so what is found now stays.
+            if place.pointee.key.load(ordering: .acquiring) == key { return (true, count + 1) }
+            while true {
+                let word = place.pointee.word.load(ordering: .relaxed)
+                let (undone, _) = place.pointee.word.compareExchange(
+                    expected: word, desired: word - 1, ordering: .acquiringAndReleasing)
+                if undone { break }
+            }
         }
     }
 

@@ -55,7 +55,8 @@ public struct LimitCharges {
             let charge = charges[index]
             if charge.isAtOnce {
                 buckets.leave(charge.key)
-            } else if charge.storePaidAt == 0 {
+            } else {
+                // What the shared store said is noted here, too, and would refuse what the store allows.
                 let quota = table.quota(charge.quota)
                 // Settings have no hit that costs more than the request.
                 guard quota.cost(outcome) < quota.requestCost else { continue }

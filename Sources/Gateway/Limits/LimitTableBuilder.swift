@@ -144,10 +144,12 @@ struct LimitTableBuilder {
         return quotas.count - 1
     }
 
-    /// The nanoseconds that thousandths of a request's debt take; at most two years, longer than which no bucket fills.
+    /// The nanoseconds that thousandths of a request's debt take, rounded up, so that no part of a request is free; at most
+    /// two years, longer than which no bucket fills.
     private static func debt(_ interval: UInt64, _ thousandths: Int) -> UInt64 {
         let (product, overflows) = interval.multipliedReportingOverflow(by: UInt64(thousandths))
-        return min(overflows ? .max : product / 1_000, 2 * 366 * 86_400 * 1_000_000_000)
+        let whole = overflows ? .max : product / 1_000 + (product.isMultiple(of: 1_000) ? 0 : 1)
+        return min(whole, 2 * 366 * 86_400 * 1_000_000_000)
     }
 
     private mutating func addProject(_ rule: Int, _ project: String, _ quota: UInt16) {

@@ -73,11 +73,12 @@ extension Worker {
     /// Decides by the buckets of this process, each of which gives its part: a request costs it as much as it costs all.
     private func takeLocally(_ exchange: ExchangePointer, _ table: LimitTable) -> LimitVerdict {
         for index in 0..<exchange.pointee.charges.count where !exchange.pointee.charges[index].isAtOnce {
-            // Cannot overflow: at most two years, times 10,000 processes.
-            exchange.pointee.charges[index].cost = min(
-                exchange.pointee.charges[index].cost * table.instanceCount,
-                // A bucket of less than one request gives one when it is full.
-                max(exchange.pointee.charges[index].tolerance, exchange.pointee.charges[index].cost))
+            let charge = exchange.pointee.charges[index]
+            // Two years times 10,000 processes are more nanoseconds than a word has.
+            let (cost, overflows) = charge.cost.multipliedReportingOverflow(by: table.instanceCount)
+            // A bucket of less than one request gives one when it is full.
+            let most = max(charge.tolerance, charge.cost)
+            exchange.pointee.charges[index].cost = overflows ? most : min(cost, most)
         }
         return shared.buckets.take(&exchange.pointee.charges, now: now)
     }
