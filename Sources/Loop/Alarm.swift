@@ -3,7 +3,8 @@ import CLinux
 /// One moment at which a loop is woken, to a fraction of a millisecond; the tick of a `LoopQueue` is for the rest.
 ///
 /// - Shape: a timer of the kernel (timerfd) in the loop's `Poller`. Its owner holds many deadlines and asks for the first:
-///   an earlier moment costs a call of the kernel, a later one nothing.
+///   an earlier moment costs a call of the kernel (0.5 µs), a later one nothing. A deadline that was met is not taken back:
+///   being woken for nothing once in ten milliseconds (30 µs) is cheaper than two calls for each of thousands.
 /// - Errors: `EMFILE`, `ENFILE`, `ENOMEM` when it is made.
 public struct Alarm: ~Copyable {
     /// To be watched for reading in the loop's `Poller`; ready from the moment on until `replace`.

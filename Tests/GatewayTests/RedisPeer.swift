@@ -34,7 +34,12 @@ final class RedisPeer {
         connections = []
     }
 
-    var host: String { "127.0.0.1" }
+    /// Says something on the last connection.
+    func send(_ text: String) {
+        guard let connection = connections.last else { return }
+        _ = withBytes(text) { Socket.send(connection.descriptor, $0) }
+    }
+
     var port: UInt16 { address.port }
 
     /// Takes what came and answers it.
@@ -119,11 +124,10 @@ final class StoreLoop {
         client.flush(poller, now: now)
         answers += client.answered
         client.answered.removeAll()
-        if let (place, serial) = client.nameToResolve {
+        if let place = client.nameToResolve {
             client.nameToResolve = nil
             client.resolved(
-                serial, host: place.host, try? Resolver.resolve(host: place.host, port: place.port), poller,
-                now: now)
+                place, try? Resolver.resolve(host: place.host, port: place.port), poller, now: now)
         }
     }
 

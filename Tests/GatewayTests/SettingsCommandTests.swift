@@ -10,7 +10,9 @@ struct SettingsCommandTests {
     }
 
     /// Runs the command that was built beside these tests, with the repository as the working directory.
-    static func run(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
+    static func run(
+        _ arguments: [String], environment: [String: String] = [:], input: String? = nil
+    ) throws -> Outcome {
         let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let process = Process()
         process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent().appending(
@@ -20,7 +22,7 @@ struct SettingsCommandTests {
         process.currentDirectoryURL = URL(fileURLWithPath: SettingsPlaces.root)
         let output = Pipe()
         let errors = Pipe()
-        process.standardInput = FileHandle.nullDevice
+        process.standardInput = input.flatMap { FileHandle(forReadingAtPath: $0) } ?? FileHandle.nullDevice
         process.standardOutput = output
         process.standardError = errors
         try process.run()

@@ -112,7 +112,7 @@ struct LimitTableBuilder {
     private func seed(_ rule: Settings.LimitRule) -> UInt64 {
         let kind =
             switch rule.quota {
-            case .rate(let rate, _): "rate \(rate.count)/\(rate.unit.rawValue)"
+            case .rate(let rate, let burst): "rate \(rate.count)/\(rate.unit.rawValue) \(burst)"
             case .atOnce: "at_once"
             }
         var text = "\(rule.name) \(rule.per.rawValue) \(kind)"
@@ -133,13 +133,12 @@ struct LimitTableBuilder {
                     hitCost: Self.debt(interval, cost.hit),
                     notModifiedCost: Self.debt(interval, cost.notModified)))
         case .atOnce(let count):
+            // What is in progress is counted here alone, so each process gives its part.
+            let part = min((count + instanceCount - 1) / instanceCount, AtOnceWord.maxCount)
             quotas.append(
                 LimitQuotaFacts(
-                    // What is in progress is counted here alone, so each process gives its part.
-                    count: min((count + instanceCount - 1) / instanceCount, AtOnceWord.maxCount),
-                    unitSeconds: 0, burst: count, interval: 0,
-                    tolerance: 0, requestCost: 0, hitCost: 0,
-                    notModifiedCost: 0))
+                    count: part, unitSeconds: 0, burst: part, interval: 0, tolerance: 0, requestCost: 0,
+                    hitCost: 0, notModifiedCost: 0))
         }
         return quotas.count - 1
     }

@@ -40,6 +40,7 @@ extension LimitStoreClient {
     private static let connectNanoseconds: UInt64 = 1_000_000_000
     private static let firstBackoff: UInt64 = 100_000_000
     private static let longestBackoff: UInt64 = 2_000_000_000
+    private static let masterNanoseconds: UInt64 = 1_000_000_000
     /// Nodes of a cluster that are remembered.
     private static let maxPlaceCount = 32
 
@@ -53,8 +54,38 @@ extension LimitStoreClient {
         case .seeking: failed("the Sentinel does not answer", now: now)
         case .connecting: failed("not connected within a second", now: now)
         case .probing: failed("no answer within the deadline", now: now)
-        case .up: break
+        case .up: lookForMaster(poller, now: now)
         }
+    }
+
+    /// Asks a Sentinel whether the master is still the one: an old one takes orders for seconds after a fail-over, and then
+    /// what it counted is lost.
+    private func lookForMaster(_ poller: borrowing Poller, now: UInt64) {
+        phaseDeadline = now + Self.masterNanoseconds
+        if let sentinel, !sentinel.questions.isEmpty {
+            end(sentinel)
+            placeIndex = (placeIndex + 1) % places.count
+        }
+        if let sentinel, let master = setup.master {
+            _ = sentinel.append(RedisQuestion(kind: .master), master)
+            return
+        }
+        // One that is named by a name is asked when the connection ends, as every Sentinel is then.
+        guard let ip = Self.address(place.host) else { return }
+        var code: Int32 = 0
+        let address = SocketAddress(ip: ip, port: place.port)
+        guard let connection = open(address, place.host, poller, now: now, code: &code) else { return }
+        sentinel = connection
+        askForMaster(connection)
+    }
+
+    private func askForMaster(_ connection: RedisConnection) {
+        guard let master = setup.master else { return }
+        // A Sentinel may have no password of its own; what it says to one then is not looked at.
+        if let authenticate = setup.authenticate {
+            _ = connection.append(.init(kind: .ignored), authenticate)
+        }
+        _ = connection.append(RedisQuestion(kind: .master), master)
     }
 
     // MARK: - An attempt
@@ -65,23 +96,31 @@ extension LimitStoreClient {
         if let ip = Self.address(place.host) {
             return connect(SocketAddress(ip: ip, port: place.port), place.host, poller, now: now)
         }
+        resolve(place)
+    }
+
+    private func resolve(_ place: StorePlace) {
         phase = .resolving
-        lastSerial += 1
-        nameToResolve = (place, lastSerial)
+        wanted = place
+        guard resolving == nil else { return }
+        resolving = place
+        nameToResolve = place
     }
 
     /// The address that a text is; nil for a name.
     static func address(_ host: String) -> IPAddress? { IPAddress(parsing: host) }
 
-    /// What became of the look-up of a name; one that was given up means nothing.
+    /// What became of the look-up of a name; one that was given up meanwhile means nothing.
     func resolved(
-        _ serial: UInt32, host: String, _ addresses: [SocketAddress]?, _ poller: borrowing Poller, now: UInt64
+        _ place: StorePlace, _ addresses: [SocketAddress]?, _ poller: borrowing Poller, now: UInt64
     ) {
-        guard phase == .resolving, serial == lastSerial else { return }
+        resolving = nil
+        guard phase == .resolving, let wanted else { return }
+        guard wanted == place else { return resolve(wanted) }
         if let addresses, !addresses.isEmpty {
-            connect(addresses[addressIndex % addresses.count], host, poller, now: now)
+            connect(addresses[addressIndex % addresses.count], place.host, poller, now: now)
         } else {
-            failed("no address for \(host)", now: now)
+            failed("no address for \(place.host)", now: now)
         }
         if let sentinel, phase == .connecting { end(sentinel) }
     }
@@ -94,15 +133,10 @@ extension LimitStoreClient {
         guard let connection = open(address, host, poller, now: now, code: &code) else {
             return failed(RedisConnection.Failure.refused(code).description, now: now)
         }
-        if asksSentinel, let master = setup.master {
+        if asksSentinel {
             phase = .seeking
             sentinel = connection
-            // A Sentinel may have no password of its own; what it says to one then is not looked at.
-            if let authenticate = setup.authenticate {
-                _ = connection.append(.init(kind: .ignored), authenticate)
-            }
-            _ = connection.append(RedisQuestion(kind: .master), master)
-            return
+            return askForMaster(connection)
         }
         phase = .connecting
         node = connection
@@ -164,6 +198,8 @@ extension LimitStoreClient {
     /// The probe was answered as it should be.
     func probed(now: UInt64) {
         phase = .up
+        phaseDeadline = now + Self.masterNanoseconds
+        if setup.master != nil { wake(at: phaseDeadline) }
         backoff = 0
         redirectCount = 0
         if hasBeenUp { counters.reconnects += 1 }
@@ -202,6 +238,10 @@ extension LimitStoreClient {
 
     /// A connection is of no more use.
     func lost(_ connection: RedisConnection, _ reason: String, isEnd: Bool, now: UInt64) {
+        if connection === sentinel, phase == .up {
+            placeIndex = (placeIndex + 1) % places.count
+            return end(connection)
+        }
         guard connection === node || connection === sentinel else { return end(connection) }
         guard phase == .up, isEnd, connection.questions.isEmpty else { return failed(reason, now: now) }
         // A server may close what is idle for long; that is no reason for an alarm, unless it does not come back.
@@ -252,11 +292,8 @@ extension LimitStoreClient {
     /// Goes on at the master that a Sentinel named.
     func found(master place: StorePlace, _ poller: borrowing Poller, now: UInt64) {
         guard let ip = Self.address(place.host) else {
-            phase = .resolving
             phaseDeadline = now + Self.connectNanoseconds
-            lastSerial += 1
-            nameToResolve = (place, lastSerial)
-            return
+            return resolve(place)
         }
         connect(SocketAddress(ip: ip, port: place.port), place.host, poller, now: now)
         if let sentinel { end(sentinel) }

@@ -169,13 +169,17 @@ extension LimitStoreClient {
     }
 
     private func masterNamed(_ connection: RedisConnection, _ poller: borrowing Poller, now: UInt64) {
-        guard connection === sentinel, phase == .seeking else { return }
+        guard connection === sentinel, phase == .seeking || phase == .up else { return }
         let reply = connection.reply
         guard reply.pointee.kind != .error else { return refused(connection, now: now) }
         guard reply.pointee.elementCount() == 2, let number = Decimal.read(reply.pointee.text(2)),
             let port = UInt16(exactly: number), port > 0
-        else { return failed("the Sentinel knows no such master", now: now) }
-        found(master: StorePlace(host: reply.pointee.text(1).string, port: port), poller, now: now)
+        else { return lost(connection, "the Sentinel knows no such master", isEnd: false, now: now) }
+        let place = StorePlace(host: reply.pointee.text(1).string, port: port)
+        if phase == .seeking { return found(master: place, poller, now: now) }
+        // A name's address is not known here; the connection to what it meant before ends by itself.
+        guard let node, let ip = Self.address(place.host) else { return }
+        if node.address != SocketAddress(ip: ip, port: port) { renew(at: nil, now: now) }
     }
 
     /// Remembers all nodes of a cluster, so that another one can be asked when this one is gone.

@@ -36,6 +36,7 @@ final class LimitStoreClient {
     let slot: UInt32
     private(set) var alarm: Alarm
     var phase = Phase.resting
+    /// Until when; while it is up, when the Sentinels are asked next.
     var phaseDeadline: UInt64
     var health = Health.starting
     var hasBeenUp = false
@@ -43,7 +44,11 @@ final class LimitStoreClient {
     /// What is to be told to exchanges, in the order in which it came.
     var answered: [(handle: Handle, answers: StoreAnswers?)] = []
     /// A name to look up; the worker takes it.
-    var nameToResolve: (place: StorePlace, serial: UInt32)?
+    var nameToResolve: StorePlace?
+    /// The one that is being looked up: never two, however long it takes.
+    var resolving: StorePlace?
+    /// The one whose addresses are waited for.
+    var wanted: StorePlace?
     /// No questions any more: it ends with its last one.
     private(set) var isLeaving = false
 
@@ -182,6 +187,7 @@ final class LimitStoreClient {
     func flush(_ poller: borrowing Poller, now: UInt64) {
         if let node, node.hasUnsent { flush(node, poller, now: now) }
         if let other, other.hasUnsent { flush(other, poller, now: now) }
+        if let sentinel, sentinel.hasUnsent { flush(sentinel, poller, now: now) }
     }
 
     private func flush(_ connection: RedisConnection, _ poller: borrowing Poller, now: UInt64) {
@@ -227,7 +233,7 @@ final class LimitStoreClient {
             }
         }
         expire(now: now)
-        if phase != .up, phaseDeadline <= now { phaseExpired(poller, now: now) }
+        if phase != .up || setup.master != nil, phaseDeadline <= now { phaseExpired(poller, now: now) }
         alarm.replace(firstDeadline)
     }
 
@@ -257,7 +263,7 @@ final class LimitStoreClient {
     /// The first deadline there is; 0 for none.
     private var firstDeadline: UInt64 {
         guard phase == .up else { return phaseDeadline }
-        var first = UInt64.max
+        var first = setup.master == nil ? UInt64.max : phaseDeadline
         for connection in [node, other] {
             guard let connection, !connection.questions.isEmpty else { continue }
             first = min(

@@ -38,6 +38,9 @@ struct StoreScript {
     ///
     /// Of each bucket: cost, tolerance, 1 for shadow. Answers the server's time, then for each bucket how long it refuses
     /// and how long until its debt is paid.
+    ///
+    /// A debt that no bucket of this tolerance can have is that of another server's clock, as after a fail-over, or of a burst
+    /// that was lowered: the bucket is empty then, no more.
     static let take = StoreScript(
         """
         local clock = redis.call('TIME')
@@ -47,6 +50,11 @@ struct StoreScript {
         local refused = false
         for i = 1, #KEYS do
           local paid = math.max(tonumber(held[i] or 0), now)
+          local most = now + ARGV[3 * i - 1]
+          if paid > most then
+            paid = most
+            redis.call('SET', KEYS[i], string.format('%.0f', paid), 'PX', math.max(math.ceil((paid - now) / 1000), 1))
+          end
           local wait = math.max(paid + ARGV[3 * i - 2] - now - ARGV[3 * i - 1], 0)
           answer[2 * i] = wait
           answer[2 * i + 1] = paid - now

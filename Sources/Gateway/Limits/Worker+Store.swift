@@ -44,15 +44,14 @@ extension Worker {
 
     private func settle(_ client: LimitStoreClient) {
         client.flush(poller, now: now)
-        if let (place, serial) = client.nameToResolve {
+        if let place = client.nameToResolve {
             client.nameToResolve = nil
             let slot = client.slot
-            SideQueue.run { [self] in
+            SideQueue.runSlowly { [self] in
                 let addresses = try? Resolver.resolve(host: place.host, port: place.port)
                 mail { worker in
                     guard let client = worker.storeClient(slot) else { return }
-                    client.resolved(
-                        serial, host: place.host, addresses, worker.poller, now: worker.now)
+                    client.resolved(place, addresses, worker.poller, now: worker.now)
                     worker.storeIsTouched = true
                 }
             }

@@ -4,5 +4,11 @@ internal import Dispatch
 enum SideQueue {
     private static let queue = DispatchQueue(label: "gatehouse.side", qos: .utility)
 
+    /// What may block for seconds keeps nothing else from running.
+    private static let slowQueue = DispatchQueue(label: "gatehouse.side.slow", qos: .utility)
+
     static func run(_ body: @escaping @Sendable () -> Void) { queue.async(execute: body) }
+
+    /// For name services and the like, one after the other.
+    static func runSlowly(_ body: @escaping @Sendable () -> Void) { slowQueue.async(execute: body) }
 }

@@ -13,9 +13,10 @@ struct ImportMatch {
     /// - Shape: each with its first form; whole paths go before such as a filter has cut.
     /// - Errors: an expression that cannot be compiled or takes too long.
     static func find(
-        _ text: String, _ dialect: ImportPattern.Dialect, in operations: ImportOperations
+        _ text: String, _ dialect: ImportPattern.Dialect, for result: ImportResult
     ) throws(ImportPattern.Failure) -> [ImportMatch] {
-        let pattern = try ImportPattern(text, dialect, until: operations.deadline)
+        let operations = result.operations
+        let pattern = try ImportPattern(text, dialect, until: result.deadline)
         let whole = try find(pattern, operations.wholePaths, in: operations)
         // Nova's own expressions are about the path below the project.
         if dialect == .java, !whole.isEmpty { return whole }

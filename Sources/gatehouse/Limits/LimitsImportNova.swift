@@ -172,7 +172,7 @@ struct NovaImport {
         }
         let found: [ImportMatch]
         do throws(ImportPattern.Failure) {
-            found = try ImportMatch.find(parts[2], .python, in: result.operations)
+            found = try ImportMatch.find(parts[2], .python, for: result)
         } catch {
             result.leaveOut(line, text, error.reason)
             return

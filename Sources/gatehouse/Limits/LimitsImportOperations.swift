@@ -22,8 +22,6 @@ struct ImportOperations {
     /// Of each form, the path of each operation: whole ones, and such as a filter has cut the root off.
     let wholePaths: [[Path]]
     let cutPaths: [[Path]]
-    /// When there is no more time for trying expressions.
-    let deadline: ContinuousClock.Instant
 
     init(_ operations: [OpenStack.Operation]) {
         var units: [Unit] = []
@@ -48,7 +46,6 @@ struct ImportOperations {
             operations.map { Self.path(of: $0, form) }
         }
         cutPaths = Self.forms(roots: [""]).map { form in operations.map { Self.path(of: $0, form) } }
-        deadline = .now + .seconds(30)
     }
 
     private static let limitsID = "limits.show"

@@ -95,7 +95,7 @@ struct ReposeImport {
         let text = element.attributes["uri-regex"] ?? "\\/limits\\/(\\d*)\\/"
         let what = "<request-endpoint uri-regex=\"\(text)\">"
         do throws(ImportPattern.Failure) {
-            let found = try ImportMatch.find(text, .java, in: result.operations)
+            let found = try ImportMatch.find(text, .java, for: result)
             if found.contains(where: { result.operations.units[$0.unit].operation.id == "limits.show" }) {
                 result.choices.append(
                     "request-endpoint (line \(element.line)) needs no setting: GET …/limits is filled in")
@@ -177,7 +177,7 @@ struct ReposeImport {
         }
         let found: [ImportMatch]
         do throws(ImportPattern.Failure) {
-            found = try ImportMatch.find(text, .java, in: result.operations)
+            found = try ImportMatch.find(text, .java, for: result)
         } catch {
             result.leaveOut(limit.line, source, error.reason)
             return

@@ -61,6 +61,8 @@ struct ImportResult {
     static let maxProjectCount = 10_000
 
     let operations: ImportOperations
+    /// When there is no more time for trying expressions.
+    let deadline = ContinuousClock.now + .seconds(30)
     private(set) var rules: [ImportedRule] = []
     private(set) var remainders: [Remainder] = []
     /// How things were read that could be read otherwise.
