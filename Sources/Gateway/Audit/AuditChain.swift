@@ -48,6 +48,22 @@ struct AuditChain {
         return true
     }
 
+    /// The same writer before its first line, after a line with that digest.
+    func following(_ digest: InlineArray<32, UInt8>) -> AuditChain {
+        var other = self
+        other.previous = digest
+        return other
+    }
+
+    /// Appends what a head signs: `writer|sequence|previous` of the line that it is.
+    func appendSigned(to buffer: inout Buffer) {
+        appendWriter(to: &buffer)
+        buffer.append("|")
+        buffer.appendDecimal(sequence)
+        buffer.append("|")
+        appendPrevious(to: &buffer)
+    }
+
     func appendWriter(to buffer: inout Buffer) {
         withUnsafeBytes(of: writer) { buffer.append($0.bindMemory(to: UInt8.self)) }
     }
