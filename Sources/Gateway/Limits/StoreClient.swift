@@ -31,7 +31,8 @@ final class LimitStoreClient {
     enum Health: UInt8 { case starting, up, away }
 
     let store: LimitStore
-    let tls: TLSContext?
+    /// What new connections are opened with; a reload may have loaded other certificates.
+    var tls: TLSContext?
     /// Which of the worker's clients it is; part of its tags.
     let slot: UInt32
     private(set) var alarm: Alarm
@@ -71,6 +72,9 @@ final class LimitStoreClient {
     let prefix: Content
     let deadlineNanoseconds: UInt64
     let setup: StoreSetup
+    // Not asked of the type each time, which costs a check of whether they were made.
+    let takeScript = StoreScript.take
+    let giveBackScript = StoreScript.giveBack
 
     /// Nothing came for so long: it is away.
     static let silenceNanoseconds: UInt64 = 100_000_000
@@ -115,7 +119,7 @@ final class LimitStoreClient {
         question.handle = handle
         question.sentAt = now
         question.deadline = deadline
-        append(StoreScript.take, question, demand, to: node)
+        append(takeScript, question, demand, to: node)
         counters.calls += 1
         alarm.set(deadline)
         return true
@@ -129,7 +133,7 @@ final class LimitStoreClient {
         var question = RedisQuestion(kind: .giveBack)
         question.sentAt = now
         question.deadline = now + deadlineNanoseconds
-        append(StoreScript.giveBack, question, demand, to: node)
+        append(giveBackScript, question, demand, to: node)
         alarm.set(question.deadline)
     }
 

@@ -65,7 +65,10 @@ extension Worker {
     /// answers what it was asked.
     func adoptStore(of configuration: Configuration) {
         let named = configuration.limitStore
-        guard store?.store !== named?.store else { return }
+        guard store?.store !== named?.store else {
+            store?.tls = named?.tls
+            return
+        }
         if let old = store {
             old.leave()
             leavingStores.append(old)
