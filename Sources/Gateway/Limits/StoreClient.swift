@@ -187,7 +187,12 @@ final class LimitStoreClient {
         }
     }
 
-    /// Sends what was asked in this round.
+    /// Whether something was asked that was not sent.
+    var hasUnsent: Bool {
+        node?.hasUnsent == true || other?.hasUnsent == true || sentinel?.hasUnsent == true
+    }
+
+    /// Sends what was asked in this round; the time for its answers runs from `now` on.
     func flush(_ poller: borrowing Poller, now: UInt64) {
         if let node, node.hasUnsent { flush(node, poller, now: now) }
         if let other, other.hasUnsent { flush(other, poller, now: now) }

@@ -43,7 +43,7 @@ extension Worker {
     }
 
     private func settle(_ client: LimitStoreClient) {
-        client.flush(poller, now: now)
+        if client.hasUnsent { client.flush(poller, now: MonotonicClock.now()) }
         if let place = client.nameToResolve {
             client.nameToResolve = nil
             let slot = client.slot
