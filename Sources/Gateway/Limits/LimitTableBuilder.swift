@@ -133,13 +133,12 @@ struct LimitTableBuilder {
                     hitCost: Self.debt(interval, cost.hit),
                     notModifiedCost: Self.debt(interval, cost.notModified)))
         case .atOnce(let count):
+            // What is in progress is counted here alone, so each process gives its part.
+            let part = min((count + instanceCount - 1) / instanceCount, AtOnceWord.maxCount)
             quotas.append(
                 LimitQuotaFacts(
-                    // What is in progress is counted here alone, so each process gives its part.
-                    count: min((count + instanceCount - 1) / instanceCount, AtOnceWord.maxCount),
-                    unitSeconds: 0, burst: count, interval: 0,
-                    tolerance: 0, requestCost: 0, hitCost: 0,
-                    notModifiedCost: 0))
+                    count: part, unitSeconds: 0, burst: part, interval: 0, tolerance: 0, requestCost: 0,
+                    hitCost: 0, notModifiedCost: 0))
         }
         return quotas.count - 1
     }
