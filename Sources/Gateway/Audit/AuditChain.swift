@@ -4,7 +4,7 @@ internal import COpenSSL
 /// The lines of one writer, each of which names the one before by its SHA-256.
 ///
 /// - Shape: `{"writer":"<16 hex>","sequence":<n>,"previous":"<64 hex>",` and one member more, closed by `}` and a line feed
-///   that the digest does not cover.
+///   that the digest does not cover. A line that is no event is signed where there is a key.
 struct AuditChain {
     /// The writer's name, random, 16 hexadecimal digits.
     let writer: InlineArray<16, UInt8>
@@ -34,7 +34,21 @@ struct AuditChain {
         buffer.append("\",")
     }
 
-    /// Ends the line; false when it found no room, and then it is taken back whole.
+    /// Signs the line as far as it is made: the member's object is still open, and has a member already.
+    func sign(_ buffer: inout Buffer, _ key: AuditKey) {
+        buffer.append(",\"key\":\"")
+        buffer.append(key.name.bytes)
+        buffer.append("\"")
+        guard !buffer.hasOverflowed else { return }
+        // The line may not grow while its bytes are borrowed, so the signature is made beside it.
+        var signature = Buffer(capacity: 64)
+        key.appendSignature(of: buffer.readable.view(lineStart, buffer.count - lineStart), to: &signature)
+        buffer.append(",\"signature\":\"")
+        buffer.append(signature.readable)
+        buffer.append("\"")
+    }
+
+    /// Ends the line; false when it found no room.
     mutating func end(_ buffer: inout Buffer) -> Bool {
         buffer.append("}")
         guard !buffer.hasOverflowed, buffer.room > 0 else { return false }
@@ -53,15 +67,6 @@ struct AuditChain {
         var other = self
         other.previous = digest
         return other
-    }
-
-    /// Appends what a head signs: `writer|sequence|previous` of the line that it is.
-    func appendSigned(to buffer: inout Buffer) {
-        appendWriter(to: &buffer)
-        buffer.append("|")
-        buffer.appendDecimal(sequence)
-        buffer.append("|")
-        appendPrevious(to: &buffer)
     }
 
     func appendWriter(to buffer: inout Buffer) {

@@ -2,6 +2,7 @@ internal import Bytes
 internal import COpenSSL
 internal import Logging
 internal import Loop
+internal import OpenStack
 internal import Synchronization
 
 /// The trail's file, which all writers of the process append to, each batch in one piece.
@@ -22,8 +23,12 @@ final class AuditTrail: Sendable {
     let key: AuditKey?
     /// What another process left at the end of the file, to be marked by the first writer.
     let found: AuditRemains
+    /// Names the process in its writers' first lines; 16 hexadecimal digits.
+    let process: Content
+    let workerCount: Int
     private let state: Guarded<State>
     private let failing = Atomic<Int32>(0)
+    private let isBroken = Atomic<Bool>(false)
     let failureCount = Atomic<UInt64>(0)
     let byteCount = Atomic<UInt64>(0)
     let rotationCount = Atomic<UInt64>(0)
@@ -32,14 +37,32 @@ final class AuditTrail: Sendable {
     /// Opens the trail and looks at its end.
     ///
     /// - Errors: `SystemError` when the file cannot be opened, locked or read.
-    init(_ settings: Settings.Audit, key: AuditKey?) throws(SystemError) {
+    init(_ settings: Settings.Audit, key: AuditKey?, workerCount: Int) throws(SystemError) {
         self.settings = settings
         self.key = key
+        self.workerCount = workerCount
+        var name = Buffer(capacity: 32)
+        var random = RandomSource()
+        name.appendHexadecimal(random.next(), width: 16)
+        process = Content(name.readable)
         let file = try RecordFile(path: settings.file.path, mode: UInt32(settings.file.mode))
-        found = AuditRemains(try file.readEnd(limit: AuditRemains.maxByteCount), byteCount: file.byteCount)
+        if file.byteCount == 0, let before = AuditNames.rotated(of: settings.file.path).last {
+            // A process may have ended between giving the file its new name and beginning the next one.
+            let old = try RecordFile(path: before, mode: UInt32(settings.file.mode))
+            found = AuditRemains(try old.readEnd(limit: AuditRemains.maxByteCount), byteCount: 0)
+        } else {
+            found = AuditRemains(
+                try file.readEnd(limit: AuditRemains.maxByteCount), byteCount: file.byteCount)
+        }
         var state = State(file: file)
         state.lastDigest = found.lastDigest
         self.state = Guarded(state)
+    }
+
+    /// The disk said that it lost what was written: nobody can tell what, so that nothing is certain until a restart.
+    func fail(_ code: Int32) {
+        isBroken.store(true, ordering: .relaxed)
+        note(code)
     }
 
     /// The errno value of the last write or synchronization; 0 when it went well.
@@ -69,6 +92,7 @@ final class AuditTrail: Sendable {
 
     /// Notes how the disk does; each change is one log line.
     func note(_ code: Int32) {
+        if code == 0, isBroken.load(ordering: .relaxed) { return }
         let before = failing.exchange(code, ordering: .relaxed)
         if code != 0 { failureCount.wrappingAdd(1, ordering: .relaxed) }
         guard (before == 0) != (code == 0) else { return }
@@ -162,39 +186,50 @@ final class AuditKey: @unchecked Sendable {
 /// What stands at the end of a trail that is opened: its last whole line, and a fragment behind it.
 struct AuditRemains {
     /// Longer than any line.
-    static let maxByteCount = 1 << 20
+    static let maxByteCount = 5 << 20
 
     let lastDigest: InlineArray<32, UInt8>
     /// The writer of the last whole line; empty in a new trail.
     let lastWriter: [UInt8]
+    /// A whole line lacks nothing but its line feed.
+    let lacksLineFeed: Bool
     /// Where a line begins that has no end, how long it is, and its SHA-256; a count of 0 for none.
     let fragmentOffset: UInt64
     let fragmentByteCount: Int
     let fragmentDigest: InlineArray<32, UInt8>
 
+    /// - Parameter byteCount: of the whole file, of which `end` is the end.
     init(_ end: [UInt8], byteCount: UInt64) {
-        let lineEnd = end.lastIndex(of: 0x0A)
-        let fragment = end[(lineEnd.map { $0 + 1 } ?? 0)...]
+        let behind = end.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
+        let rest = end[behind...]
+        lacksLineFeed = !rest.isEmpty && rest.withUnsafeBufferPointer { JSONScanner.scan($0) != nil }
+        let fragment = lacksLineFeed ? [] : rest
         fragmentByteCount = fragment.count
-        fragmentOffset = byteCount - UInt64(fragment.count)
+        fragmentOffset = byteCount - min(byteCount, UInt64(fragment.count))
         fragmentDigest = Self.digest(fragment)
-        guard let lineEnd else {
-            lastDigest = .init(repeating: 0)
-            lastWriter = []
-            return
+        var line = rest
+        if !lacksLineFeed {
+            guard behind > 0 else {
+                lastDigest = .init(repeating: 0)
+                lastWriter = []
+                return
+            }
+            let start = end[..<(behind - 1)].lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
+            line = end[start..<(behind - 1)]
         }
-        let start = end[..<lineEnd].lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
-        let line = end[start..<lineEnd]
         lastDigest = Self.digest(line)
         // `{"writer":"` and 16 digits, if it is a line of a trail.
-        lastWriter = line.count > 27 ? Array(line.dropFirst(11).prefix(16)) : []
+        let name = line.dropFirst(11).prefix(16)
+        let isName = name.count == 16 && name.allSatisfy { 0x30...0x39 ~= $0 || 0x61...0x66 ~= $0 }
+        lastWriter = isName ? Array(name) : []
     }
 
     private static func digest(_ bytes: ArraySlice<UInt8>) -> InlineArray<32, UInt8> {
         var digest: InlineArray<32, UInt8> = .init(repeating: 0)
         bytes.withUnsafeBufferPointer { bytes in
             withUnsafeMutableBytes(of: &digest) {
-                COpenSSL_sha256_plain(bytes.baseAddress, bytes.count, $0.bindMemory(to: UInt8.self).baseAddress)
+                COpenSSL_sha256_plain(
+                    bytes.baseAddress, bytes.count, $0.bindMemory(to: UInt8.self).baseAddress)
             }
         }
         return digest

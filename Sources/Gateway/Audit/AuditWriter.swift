@@ -10,6 +10,8 @@ internal import Loop
 final class AuditWriter {
     static let maxByteCount = 4 << 20
     private static let firstByteCount = 256 << 10
+    /// Left for lines that are no events, and for the longest event.
+    private static let reservedByteCount = 128 << 10
     /// As long as the disk refuses, it is tried this often.
     private static let retryNanoseconds: UInt64 = 100_000_000
 
@@ -22,10 +24,18 @@ final class AuditWriter {
     private(set) var safeMark: UInt64 = 0
     /// Events in the file, but with `synced` not yet on the disk.
     private var writtenMark: UInt64 = 0
-    private var signedSequence: UInt64 = 0
+    /// Events since the last signed line.
+    private var unsignedCount = 0
     private var retriesAt: UInt64 = 0
     /// Connections with answers whose events are not safe yet.
     var held: [Handle] = []
+    private var spare: [Handle] = []
+    /// The disk is being asked to keep what was written.
+    var isSyncing = false
+    var fold = AuditFold()
+    /// When windows that are over are looked for next; 0 while none is open.
+    var foldsAt: UInt64 = 0
+    let hash = KeyedHash.random()
     private(set) var lostCount: UInt64 = 0
     private(set) var eventCount: UInt64 = 0
     private(set) var writeCount: UInt64 = 0
@@ -40,104 +50,133 @@ final class AuditWriter {
     var isFailing: Bool { trail.failureCode != 0 }
 
     var isEmpty: Bool { lines.isEmpty }
+    /// Nothing has to be written, and no window is open.
+    var isQuiet: Bool { lines.isEmpty && foldsAt == 0 }
+    /// Bytes that are not in the file yet.
+    var byteCount: Int { lines.count }
+
+    /// The connections that wait, to be looked at; two arrays take turns, so that none is made.
+    func takeHeld() -> [Handle] {
+        var taken = spare
+        spare = []
+        swap(&taken, &held)
+        return taken
+    }
+
+    func giveBack(_ taken: [Handle]) {
+        spare = taken
+        spare.removeAll(keepingCapacity: true)
+    }
 
     // MARK: - Lines
 
     /// Writes the writer's first line, and marks what another process left unfinished.
     ///
     /// - Errors: the errno value, 0 for none.
-    func start(marksRemains: Bool, time: ByteView, wallSeconds: Int64) -> Int32 {
+    func start(isFirst: Bool, time: Content, wallSeconds: Int64) -> Int32 {
         let remains = trail.found
-        if marksRemains, remains.fragmentByteCount > 0 { lines.append("\n") }
+        if isFirst, remains.fragmentByteCount > 0 || remains.lacksLineFeed { lines.append("\n") }
         chain = chain.following(trail.lastDigest)
-        _ = append { lines in
+        appendSigned { lines in
             lines.append("\"start\":{\"time\":\"")
-            lines.append(time)
+            lines.append(time.bytes)
             lines.append("\",\"version\":\"")
             lines.append(Version.text)
-            lines.append("\",\"worker\":")
+            lines.append("\",\"process\":\"")
+            lines.append(trail.process.bytes)
+            lines.append("\",\"workers\":")
+            lines.appendDecimal(trail.workerCount)
+            lines.append(",\"worker\":")
             lines.appendDecimal(worker)
+            if trail.key != nil {
+                lines.append(",\"sign_every\":")
+                lines.appendDecimal(trail.settings.signEveryCount)
+            }
             if remains.lastWriter.count == 16 {
                 lines.append(",\"continues\":\"")
                 remains.lastWriter.withUnsafeBufferPointer { lines.append($0) }
                 lines.append("\"")
             }
-            lines.append("}")
         }
-        if marksRemains, remains.fragmentByteCount > 0 {
-            _ = append { lines in
+        if isFirst, remains.fragmentByteCount > 0 {
+            appendSigned { lines in
                 lines.append("\"repair\":{\"offset\":")
                 lines.appendDecimal(remains.fragmentOffset)
                 lines.append(",\"byteCount\":")
                 lines.appendDecimal(remains.fragmentByteCount)
                 lines.append(",\"sha256\":\"")
-                for index in 0..<32 {
-                    lines.appendHexadecimal(UInt64(remains.fragmentDigest[index]), width: 2)
-                }
-                lines.append("\"}")
+                Self.append(remains.fragmentDigest, to: &lines)
+                lines.append("\"")
             }
         }
         return write(wallSeconds: wallSeconds)
     }
 
-    /// Makes room for a line, and lets `body` append its member.
-    private func append(_ body: (inout Buffer) -> Void) -> Bool {
-        let before = lines.count
-        let chainBefore = chain
-        chain.begin(&lines)
-        body(&lines)
-        if chain.end(&lines) { return true }
-        chain = chainBefore
-        lines.hasOverflowed = false
-        lines.cut(to: before)
-        return false
+    private static func append(_ digest: InlineArray<32, UInt8>, to buffer: inout Buffer) {
+        for index in 0..<32 { buffer.appendHexadecimal(UInt64(digest[index]), width: 2) }
+    }
+
+    /// Appends a line; false, and none of it, when there is no room.
+    private func append(_ body: (inout Buffer, AuditChain) -> Void) -> Bool {
+        while true {
+            let (before, chainBefore) = (lines.count, chain)
+            chain.begin(&lines)
+            body(&lines, chain)
+            if chain.end(&lines) { return true }
+            chain = chainBefore
+            lines.hasOverflowed = false
+            lines.cut(to: before)
+            guard lines.capacity < Self.maxByteCount else { return false }
+            lines.enlarge(to: min(Self.maxByteCount, lines.capacity * 4))
+        }
+    }
+
+    /// Appends a line that is no event, whose object `body` leaves open; signed where there is a key.
+    ///
+    /// There is always room for one: events leave it.
+    private func appendSigned(_ body: (inout Buffer) -> Void) {
+        let key = trail.key
+        _ = append { lines, chain in
+            body(&lines)
+            if let key { chain.sign(&lines, key) }
+            lines.append("}")
+        }
+        if key != nil { unsignedCount = 0 }
     }
 
     /// Appends an event that `body` writes; its mark, or nil when there is no room for it, and it is lost.
     func appendEvent(_ body: (inout Buffer) -> Void) -> UInt64? {
-        var isTaken = append { lines in
-            lines.append("\"event\":")
-            body(&lines)
-        }
-        if !isTaken, lines.capacity < Self.maxByteCount {
-            lines.enlarge(to: min(Self.maxByteCount, lines.capacity * 4))
-            isTaken = append { lines in
+        let isTaken =
+            lines.count < Self.maxByteCount - Self.reservedByteCount
+            && append { lines, _ in
                 lines.append("\"event\":")
                 body(&lines)
             }
-        }
         guard isTaken else {
             lostCount += 1
             return nil
         }
         eventCount += 1
+        unsignedCount += 1
         mark += 1
         return mark
     }
 
     /// Signs the chain as it stands now, where there is a key.
     private func appendHead() {
-        guard let key = trail.key else { return }
-        let signed = chain
-        _ = append { lines in
-            lines.append("\"head\":{\"key\":\"")
-            lines.append(key.name.bytes)
-            lines.append("\",\"signature\":\"")
-            var text = Buffer(capacity: 128)
-            signed.appendSigned(to: &text)
-            key.appendSignature(of: text.readable, to: &lines)
-            lines.append("\"}")
+        guard trail.key != nil, unsignedCount > 0 else { return }
+        let mark = mark
+        appendSigned { lines in
+            lines.append("\"head\":{\"events\":")
+            lines.appendDecimal(mark)
         }
-        signedSequence = chain.sequence
     }
 
     // MARK: - Writing
 
     /// Appends this round's lines to the file; the errno value, 0 for none.
     func write(wallSeconds: Int64) -> Int32 {
-        if trail.key != nil, chain.sequence - signedSequence >= UInt64(trail.settings.signEveryCount) {
-            appendHead()
-        }
+        if unsignedCount >= trail.settings.signEveryCount { appendHead() }
         guard !lines.isEmpty else { return 0 }
         let code = trail.append(lines.readable, digest: chain.previous, wallSeconds: wallSeconds)
         guard code == 0 else { return code }
@@ -162,40 +201,37 @@ final class AuditWriter {
     /// The disk has all events up to `mark`.
     func synced(to mark: UInt64) { safeMark = max(safeMark, mark) }
 
-    /// Ends the chain, with a signed head where there is a key.
-    func end(time: ByteView, wallSeconds: Int64) {
-        appendHead()
-        _ = append { lines in
+    /// Ends the chain.
+    func end(time: Content, wallSeconds: Int64) {
+        appendSigned { lines in
             lines.append("\"end\":{\"time\":\"")
-            lines.append(time)
-            lines.append("\"}")
+            lines.append(time.bytes)
+            lines.append("\"")
         }
         _ = write(wallSeconds: wallSeconds)
     }
 
-    /// Goes on in a new file where this one has grown to its size or age.
-    func rotateIfDue(time: ByteView, wallSeconds: Int64) {
-        guard lines.isEmpty, trail.needsRotation(wallSeconds: wallSeconds) else { return }
+    /// Goes on in a new file; with no lines that wait.
+    func rotate(time: Content, wallSeconds: Int64) {
         let path = trail.settings.file.path
-        let name = AuditNames.rotated(path, time: time.string)
-        guard let name else { return }
+        guard let name = AuditNames.rotated(path, time: time.bytes.string) else { return }
         let before = chain
-        appendHead()
-        _ = append { lines in
+        let (from, to) = (Content(text: AuditNames.last(path)), Content(text: AuditNames.last(name)))
+        appendSigned { lines in
             lines.append("\"rotation\":{\"from\":\"")
-            lines.appendJSONEscaped(Content(text: AuditNames.last(path)).bytes)
+            lines.appendJSONEscaped(from.bytes)
             lines.append("\",\"to\":\"")
-            lines.appendJSONEscaped(Content(text: AuditNames.last(name)).bytes)
-            lines.append("\"}")
+            lines.appendJSONEscaped(to.bytes)
+            lines.append("\"")
         }
         let (last, ended) = (Content(lines.readable), chain)
         lines.removeAll()
-        _ = append { lines in
+        appendSigned { lines in
             lines.append("\"rotation\":{\"after\":\"")
-            lines.appendJSONEscaped(Content(text: AuditNames.last(name)).bytes)
+            lines.appendJSONEscaped(to.bytes)
             lines.append("\",\"sha256\":\"")
-            for index in 0..<32 { lines.appendHexadecimal(UInt64(ended.previous[index]), width: 2) }
-            lines.append("\"}")
+            Self.append(ended.previous, to: &lines)
+            lines.append("\"")
         }
         let rotation = trail.rotate(
             to: name, wallSeconds: wallSeconds, last: last.bytes, lastDigest: ended.previous,

@@ -200,6 +200,7 @@ extension Worker {
     }
 
     func finishHead(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
+        if audit != nil { auditAnswer(exchange, connection) }
         if exchange.pointee.charges.count > 0 { appendLimitFields(exchange, to: &connection.pointee.output) }
         // The protocol is that by which the answer came here (RFC 9110 §7.6.3).
         let cameOnStream = upstreams.find(exchange.pointee.upstream)?.pointee.isStream == true

@@ -17,6 +17,7 @@ public final class Service: @unchecked Sendable {
     private var shared: Shared!
     private var signals: [SignalSource] = []
     private var accessLog: AppendFile?
+    private var auditTrail: AuditTrail?
     /// The listeners as the settings name them, with the addresses they got.
     private var bound: [SocketAddress: SocketAddress] = [:]
     private var isDraining = false
@@ -58,6 +59,7 @@ public final class Service: @unchecked Sendable {
         let cache = settings.cache.map {
             ResponseCache(maxByteCount: $0.maxByteCount, maxObjectByteCount: $0.maxObjectByteCount)
         }
+        auditTrail = try Self.auditTrail(settings)
         let buckets = Buckets(capacity: settings.limits.maxBucketCount)
         shared = Shared(cache: cache, buckets: buckets) { [over] in _ = over.signal() }
         // Two descriptors an exchange, and some for the rest; asking for more slots than that only hides the shortage.
@@ -70,6 +72,7 @@ public final class Service: @unchecked Sendable {
             let worker = try Worker(
                 index: index, shared: shared, configuration: configuration, maxConnectionCount: perWorker)
             worker.accessLog = accessLog?.makeLineBuffer(queue: worker.loop.queue)
+            if let auditTrail { try Self.named("audit") { try worker.beginAudit(auditTrail) } }
             workers.append(worker)
         }
         shared.adopt(workers)
@@ -214,6 +217,7 @@ public final class Service: @unchecked Sendable {
         if old.log != new.log { keys.append("log") }
         if old.admin != new.admin { keys.append("admin") }
         if old.accessLog != new.accessLog { keys.append("access_log") }
+        if !Self.isSameTrail(old.audit, new.audit) { keys.append("audit") }
         if old.limits.maxBucketCount != new.limits.maxBucketCount { keys.append("limits.max_buckets") }
         if old.http.maxConnectionCount != new.http.maxConnectionCount { keys.append("http.max_connections") }
         if (old.cache == nil) && (new.cache != nil) { keys.append("cache") }
@@ -225,13 +229,51 @@ public final class Service: @unchecked Sendable {
     }
 
     private func closeLogs() {
+        endAudit()
         guard let accessLog else { return }
         let closed = DispatchSemaphore(value: 0)
         accessLog.close { closed.signal() }
         _ = closed.wait(timeout: .now() + .seconds(5))
     }
 
+    /// Policies and the window of folding are taken by a reload, nothing else of the trail is.
+    private static func isSameTrail(_ old: Settings.Audit?, _ new: Settings.Audit?) -> Bool {
+        guard var old, let new else { return old == nil && new == nil }
+        old.policies = new.policies
+        old.fold = new.fold
+        return old == new
+    }
+
+    /// Has each loop end its part of the trail.
+    private func endAudit() {
+        guard auditTrail != nil else { return }
+        let ended = DispatchGroup()
+        for worker in shared.workers {
+            ended.enter()
+            worker.mail {
+                $0.endAudit()
+                ended.leave()
+            }
+        }
+        _ = ended.wait(timeout: .now() + .seconds(5))
+    }
+
     // MARK: - What the settings name
+
+    /// The trail that the settings name.
+    private static func auditTrail(_ settings: Settings) throws -> AuditTrail? {
+        guard let audit = settings.audit else { return nil }
+        let key = try audit.key.map { path in
+            switch FileContent.read(path, limit: Settings.Audit.keyByteCounts.upperBound + 1) {
+            case .success(let bytes) where Settings.Audit.keyByteCounts.contains(bytes.count): AuditKey(bytes)
+            case .success: throw ServiceError("audit: \(path) does not have the length of a key")
+            case .failure(let failure): throw ServiceError("audit: \(path): \(failure.reason)")
+            }
+        }
+        return try named("audit: \(audit.file.path)") {
+            try AuditTrail(audit, key: key, workerCount: settings.workers)
+        }
+    }
 
     private static func readDefinitions(_ settings: Settings) throws -> [Configuration.Source] {
         try settings.apis.map { api in

@@ -72,6 +72,8 @@ final class Worker: @unchecked Sendable {
     var exchangeCounters: ExchangeCounters
     var limitCounters: LimitCounters
     var accessLog: LineBuffer?
+    /// nil while nothing is recorded.
+    var audit: AuditWriter?
     let reportLog = Logger(label: "gatehouse.validation")
     var reportBudget = ReportBudget()
 
@@ -124,11 +126,7 @@ final class Worker: @unchecked Sendable {
     func start() {
         loop.tick(every: .milliseconds(50)) { [unowned self] in
             turn { $0.tick() }
-            if downstreamTimers.isEmpty, upstreamTimers.isEmpty, exchangeTimers.isEmpty, flushesAt == 0,
-                acceptPausedUntil == 0
-            {
-                loop.stopTicking()
-            }
+            if nothingIsDue { loop.stopTicking() }
         }
         _ = poller.add(waker.descriptor, [.read], tag: Tag.waker)
         adoptStore(of: configuration)
@@ -144,6 +142,12 @@ final class Worker: @unchecked Sendable {
         }
     }
 
+    /// The clock alone makes nothing happen, so that it need not tick.
+    private var nothingIsDue: Bool {
+        downstreamTimers.isEmpty && upstreamTimers.isEmpty && exchangeTimers.isEmpty && flushesAt == 0
+            && acceptPausedUntil == 0 && audit?.isQuiet != false
+    }
+
     /// One turn: reads the clock once, runs `body`, then everything it made ready, then cleans up.
     private func turn(_ body: (Worker) -> Void) {
         now = MonotonicClock.now()
@@ -152,12 +156,7 @@ final class Worker: @unchecked Sendable {
         if wall.seconds != wallSeconds { renewDate(wall.seconds) }
         body(self)
         finishTurn()
-        if !loop.isTicking,
-            !(downstreamTimers.isEmpty && upstreamTimers.isEmpty && exchangeTimers.isEmpty && flushesAt == 0
-                && acceptPausedUntil == 0)
-        {
-            loop.startTicking()
-        }
+        if !loop.isTicking, !nothingIsDue { loop.startTicking() }
         counters.turns += 1
         beginRound()
     }
@@ -238,7 +237,9 @@ final class Worker: @unchecked Sendable {
                     settle(connection)
                 }
             }
+            if audit != nil { settleAudit() }
         }
+        if audit != nil { settleAudit() }
         if !closedDownstreams.isEmpty || !closedUpstreams.isEmpty { hasClosed = true }
         while let handle = closedDownstreams.popLast() { downstreams.remove(handle) }
         while let handle = closedUpstreams.popLast() {
@@ -267,6 +268,7 @@ final class Worker: @unchecked Sendable {
             accessLog?.flush()
             flushesAt = 0
         }
+        if audit != nil { tickAudit() }
         if !retired.isEmpty { retireConfigurations() }
     }
 
