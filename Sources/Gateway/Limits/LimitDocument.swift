@@ -36,7 +36,7 @@ struct LimitDocument {
                 }
                 for operation in rule.operations[api] {
                     let (path, method) = operations[api][operation]
-                    let (uri, regex) = LimitScope.place(of: path)
+                    let (uri, regex) = OperationScope.place(of: path)
                     found.append(
                         Entry(
                             rule: index, operation: operation, place: Self.place(uri, regex),

@@ -175,7 +175,7 @@ public final class Service: @unchecked Sendable {
                     ticketKeys: renewed.keys)
             }
         } catch {
-            let reason = (error as? LimitMistakes)?.text(file: file) ?? "\(error)"
+            let reason = (error as? RuleMistakes)?.text(file: file) ?? "\(error)"
             return log.error(
                 "settings not changed: the new ones are wrong", metadata: ["reason": "\(reason)"])
         }

@@ -72,6 +72,8 @@ final class Worker: @unchecked Sendable {
     var exchangeCounters: ExchangeCounters
     var limitCounters: LimitCounters
     var accessLog: LineBuffer?
+    /// Names tokens in audit events; nil where there is no trail.
+    var auditDigester: AuditDigester?
     let reportLog = Logger(label: "gatehouse.validation")
     var reportBudget = ReportBudget()
 

@@ -62,6 +62,7 @@ extension Worker {
                 connection.pointee.content = ContentReader(connection.pointee.head.framing)
                 exchange.pointee.status = status
                 exchange.pointee.responseHeadAt = now
+                noteAnswerHead(exchange, connection.pointee.head, connection.pointee.input.readable)
                 if status == 401 { forgetToken(exchange) }
                 writeWasForwarded(exchange)
                 let pool = connection.pointee.pool.takeUnretainedValue()
