@@ -42,7 +42,8 @@ struct AuditFoldTests {
         let now = 100 * second
         for number in 1...4 as ClosedRange<UInt64> {
             _ = fold.begin(
-                number << 40, event: event, now: now, window: (10 - number) * second, wallMicroseconds: Int64(number))
+                number << 40, event: event, now: now, window: (10 - number) * second,
+                wallMicroseconds: Int64(number))
             #expect(fold.count(number << 40, now: now, wallMicroseconds: 9))
         }
         let before = fold.begin(5 << 40, event: event, now: now, window: second, wallMicroseconds: 5)

@@ -32,23 +32,30 @@ struct AuditFold {
 
     private func find(_ key: UInt64) -> Int? {
         let first = Int(key >> 8 & UInt64(Self.setCount - 1)) * 4
-        for index in first..<first + 4 where places[index].endsAt > 0 && places[index].key == key { return index }
+        for index in first..<first + 4 where places[index].endsAt > 0 && places[index].key == key {
+            return index
+        }
         return nil
     }
 
     /// Begins a window by the event of its first read.
     ///
     /// - Returns: the window that had the place, whose event is due now.
-    mutating func begin(_ key: UInt64, event: Content, now: UInt64, window: UInt64, wallMicroseconds: Int64) -> Place? {
+    mutating func begin(_ key: UInt64, event: Content, now: UInt64, window: UInt64, wallMicroseconds: Int64)
+        -> Place?
+    {
         let first = Int(key >> 8 & UInt64(Self.setCount - 1)) * 4
         var chosen = find(key) ?? first
         if find(key) == nil {
-            for index in first..<first + 4 where places[index].endsAt < places[chosen].endsAt { chosen = index }
+            for index in first..<first + 4 where places[index].endsAt < places[chosen].endsAt {
+                chosen = index
+            }
         }
         let before = places[chosen]
         if before.endsAt == 0 { openCount += 1 }
         places[chosen] = Place(
-            key: key, endsAt: now + window, count: 1, firstAt: wallMicroseconds, lastAt: wallMicroseconds, event: event)
+            key: key, endsAt: now + window, count: 1, firstAt: wallMicroseconds, lastAt: wallMicroseconds,
+            event: event)
         return before.endsAt > 0 && before.count > 1 ? before : nil
     }
 

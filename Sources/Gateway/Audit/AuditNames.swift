@@ -15,7 +15,9 @@ enum AuditNames {
     }
 
     /// The part behind the last slash.
-    static func last(_ path: String) -> String { String(path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...]) }
+    static func last(_ path: String) -> String {
+        String(path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...])
+    }
 
     /// Rotated files of a trail in the order of their names, which is that of their times; with their folder.
     static func rotated(of path: String) -> [String] {
@@ -31,7 +33,8 @@ enum AuditNames {
             }
             guard name.hasPrefix(prefix) else { continue }
             let parts = name.dropFirst(prefix.count).split(separator: "-", omittingEmptySubsequences: false)
-            guard parts.count == 2, parts[0].utf8.count == 16, parts[0].hasSuffix("Z"), let number = Int(parts[1])
+            guard parts.count == 2, parts[0].utf8.count == 16, parts[0].hasSuffix("Z"),
+                let number = Int(parts[1])
             else { continue }
             found.append((parts[0], number, folder + "/" + name))
         }

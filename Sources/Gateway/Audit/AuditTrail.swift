@@ -21,6 +21,8 @@ final class AuditTrail: Sendable {
     let settings: Settings.Audit
     /// Signs the heads of chains; nil without a key.
     let key: AuditKey?
+    /// Names tokens in events.
+    let digester: AuditDigester
     /// What another process left at the end of the file, to be marked by the first writer.
     let found: AuditRemains
     /// Names the process in its writers' first lines; 16 hexadecimal digits.
@@ -37,9 +39,10 @@ final class AuditTrail: Sendable {
     /// Opens the trail and looks at its end.
     ///
     /// - Errors: `SystemError` when the file cannot be opened, locked or read.
-    init(_ settings: Settings.Audit, key: AuditKey?, workerCount: Int) throws(SystemError) {
+    init(_ settings: Settings.Audit, key: [UInt8]?, workerCount: Int) throws(SystemError) {
         self.settings = settings
-        self.key = key
+        self.key = key.map { AuditKey($0) }
+        digester = AuditDigester(key: key)
         self.workerCount = workerCount
         var name = Buffer(capacity: 32)
         var random = RandomSource()
@@ -177,7 +180,8 @@ final class AuditKey: @unchecked Sendable {
     func appendSignature(of bytes: ByteView, to buffer: inout Buffer) {
         var digest: InlineArray<32, UInt8> = .init(repeating: 0)
         withUnsafeMutableBytes(of: &digest) {
-            COpenSSL_hmac_digest(state, bytes.baseAddress, bytes.count, $0.bindMemory(to: UInt8.self).baseAddress)
+            COpenSSL_hmac_digest(
+                state, bytes.baseAddress, bytes.count, $0.bindMemory(to: UInt8.self).baseAddress)
         }
         for index in 0..<32 { buffer.appendHexadecimal(UInt64(digest[index]), width: 2) }
     }

@@ -25,7 +25,9 @@ extension Worker {
         guard let mark else { return }
         let weight = auditWeight(exchange)
         // What a stream is given to send leaves with its connection.
-        guard let holder = connection.pointee.isStream ? downstreams.find(connection.pointee.carrier) : connection
+        guard
+            let holder = connection.pointee.isStream
+                ? downstreams.find(connection.pointee.carrier) : connection
         else { return }
         holder.pointee.auditMark = mark
         holder.pointee.auditWeight = max(holder.pointee.auditWeight, weight.rawValue)
@@ -42,8 +44,15 @@ extension Worker {
 
     /// Appends the exchange's event; nil when there is none to wait for.
     private func recordEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> UInt64? {
-        switch auditRecord(exchange) {
-        case .off: return nil
+        // Whoever writes an answer has parts of it there.
+        swap(&scratch, &auditScratch)
+        swap(&key, &auditKey)
+        defer {
+            swap(&scratch, &auditScratch)
+            swap(&key, &auditKey)
+        }
+        switch auditRule(of: exchange)?.record {
+        case .off, nil: return nil
         case .each: return audit.appendEvent { appendAuditEvent(exchange, to: &$0) }
         case .folded: return foldEvent(exchange, audit)
         }
@@ -51,7 +60,7 @@ extension Worker {
 
     private func auditWeight(_ exchange: ExchangePointer) -> AuditWeight {
         if exchange.pointee.forwardedAt == 0, exchange.pointee.reply.stored == nil { return .refusal }
-        return operation(of: exchange)?.isWrite == true ? .change : .read
+        return auditRule(of: exchange)?.changesState == false ? .read : .change
     }
 
     // MARK: - Folding
@@ -60,9 +69,9 @@ extension Worker {
     private func foldEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> UInt64? {
         let key = foldKey(exchange, audit)
         if audit.fold.count(key, now: now, wallMicroseconds: wallMicroseconds) { return nil }
-        faultContent.removeAll()
-        appendAuditEvent(exchange, to: &faultContent)
-        let event = Content(faultContent.readable)
+        auditText.removeAll()
+        appendAuditEvent(exchange, to: &auditText)
+        let event = Content(auditText.readable)
         let window = configuration.foldNanoseconds
         if let ended = audit.fold.begin(
             key, event: event, now: now, window: window, wallMicroseconds: wallMicroseconds)
@@ -75,35 +84,70 @@ extension Worker {
 
     /// What makes reads equal: who, from where, what, and how it ended.
     private func foldKey(_ exchange: ExchangePointer, _ audit: AuditWriter) -> UInt64 {
-        key.removeAll()
+        auditText.removeAll()
         if let identity = exchange.pointee.identity {
             identity._withUnsafeGuaranteedRef { identity in
-                identity.withUserID { key.append($0) }
-                key.append("|")
-                identity.withProjectID { key.append($0) }
+                identity.withUserID { auditText.append($0) }
+                auditText.append("|")
+                identity.withProjectID { auditText.append($0) }
             }
         }
-        key.append("|")
-        exchange.pointee.client.append(to: &key)
-        key.append("|")
-        key.appendDecimal(exchange.pointee.status)
-        key.append("|")
-        key.appendDecimal(Int(exchange.pointee.failure.rawValue))
-        key.append("|")
+        auditText.append("|")
+        exchange.pointee.client.append(to: &auditText)
+        auditText.append("|")
+        auditText.appendDecimal(exchange.pointee.status)
+        auditText.append("|")
+        auditText.appendDecimal(Int(exchange.pointee.failure.rawValue))
+        auditText.append("|")
         let head = exchange.pointee.headBytes
         if exchange.pointee.head.byteCount > 0 {
-            key.append(head.view(exchange.pointee.head.methodName))
-            key.append(" ")
+            auditText.append(head.view(exchange.pointee.head.methodName))
+            auditText.append(" ")
             let target = head.view(exchange.pointee.head.target.whole)
-            key.append(target.view(0, min(target.count, 8_192)))
+            auditText.append(target.view(0, min(target.count, 8_192)))
         }
-        return audit.hash.hash(key.readable) | 1
+        return audit.hash.hash(auditText.readable) | 1
     }
 
     /// Appends the event that ends a window: the first one's, with a new id, and how many there were.
     private func appendFolded(_ place: AuditFold.Place, _ audit: AuditWriter) {
         guard let event = place.event else { return }
         _ = audit.appendEvent { appendFoldedEvent(event.bytes, place, to: &$0) }
+    }
+
+    private func appendFoldedEvent(_ event: ByteView, _ place: AuditFold.Place, to buffer: inout Buffer) {
+        let (id, time) = (Self.auditEventIDOffset, Self.auditEventTimeOffset)
+        buffer.append(event.view(0, id))
+        UUIDForm.append(&random, to: &buffer)
+        buffer.append(event.view(id + 36, time - id - 36))
+        appendAuditTime(place.lastAt, to: &buffer)
+        // `gatehouse` is the last member, and has one at least.
+        buffer.append(event.view(time + 32, event.count - time - 34))
+        buffer.append(",\"folds\":\"")
+        buffer.append(event.view(id, 36))
+        buffer.append("\",\"count\":")
+        buffer.appendDecimal(place.count)
+        buffer.append(",\"first\":\"")
+        appendAuditTime(place.firstAt, to: &buffer)
+        buffer.append("\",\"last\":\"")
+        appendAuditTime(place.lastAt, to: &buffer)
+        buffer.append("\"}}")
+    }
+
+    /// Appends a moment in microseconds since 1970 as events have their times.
+    private func appendAuditTime(_ microseconds: Int64, to buffer: inout Buffer) {
+        Self.appendTime(microseconds / 1_000_000, to: &buffer)
+        buffer.append(".")
+        Self.appendMicroseconds(Int(microseconds % 1_000_000), to: &buffer)
+        buffer.append("+00:00")
+    }
+
+    private static func appendMicroseconds(_ count: Int, to buffer: inout Buffer) {
+        var unit = 100_000
+        while unit > 0 {
+            buffer.append(UInt8(0x30 + count / unit % 10))
+            unit /= 10
+        }
     }
 
     /// Ends windows whose time is over; all of them at the end.
@@ -173,7 +217,9 @@ extension Worker {
         guard !audit.held.isEmpty else { return }
         let held = audit.takeHeld()
         for handle in held {
-            guard let connection = downstreams.find(handle), connection.pointee.state != .closed else { continue }
+            guard let connection = downstreams.find(handle), connection.pointee.state != .closed else {
+                continue
+            }
             connection.pointee.isHeld = false
             // Looked at as if the kernel had room again; what still has to wait is held anew.
             settle(connection)
@@ -201,7 +247,9 @@ extension Worker {
     func tickAudit() {
         guard let audit else { return }
         if audit.foldsAt != 0, audit.foldsAt <= now { endFolds(isEnd: false) }
-        if audit.trail.settings.durability == .bestEffort { audit.writeIfDue(now: now, wallSeconds: wallSeconds) }
+        if audit.trail.settings.durability == .bestEffort {
+            audit.writeIfDue(now: now, wallSeconds: wallSeconds)
+        }
         settleAudit()
         guard audit.isEmpty, audit.trail.needsRotation(wallSeconds: wallSeconds) else { return }
         audit.rotate(time: timeNow, wallSeconds: wallSeconds)
@@ -217,6 +265,7 @@ extension Worker {
         let code = writer.start(isFirst: index == 0, time: timeNow, wallSeconds: WallClock.now().seconds)
         guard code == 0 else { throw SystemError(call: "write", code: code) }
         audit = writer
+        auditDigester = trail.digester
     }
 
     /// Ends this loop's part of the trail, with all that is still open.
@@ -232,12 +281,7 @@ extension Worker {
         var text = Buffer(capacity: 40)
         Self.appendTime(wall.seconds, to: &text)
         text.append(".")
-        let microseconds = Int(wall.nanoseconds / 1_000)
-        var divisor = 100_000
-        while divisor > 0 {
-            text.append(UInt8(0x30 + microseconds / divisor % 10))
-            divisor /= 10
-        }
+        Self.appendMicroseconds(Int(wall.nanoseconds / 1_000), to: &text)
         text.append("Z")
         return Content(text.readable)
     }

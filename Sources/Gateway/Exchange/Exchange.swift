@@ -176,6 +176,8 @@ struct Exchange: ~Copyable {
     /// Head and content of an upstream's error answer, while it is collected to be brought into one form.
     var errorHead: Content?
     var errorContent = Buffer()
+    /// What its audit events need of what is gone when they are written.
+    var auditNotes = AuditNotes()
     /// The answer may name the microversion: Nova's route and version checks were passed.
     var versionIsKnown = false
     var endpoint: Unmanaged<Endpoint>?
@@ -258,6 +260,7 @@ struct Exchange: ~Copyable {
         waitDeadline = 0
         if errorHead != nil { errorHead = nil }
         if errorContent.hasBlock { errorContent.free() }
+        auditNotes.removeAll()
         versionIsKnown = false
         endpoint = nil
         startedAt = 0

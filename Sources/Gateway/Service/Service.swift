@@ -178,7 +178,7 @@ public final class Service: @unchecked Sendable {
                     ticketKeys: renewed.keys)
             }
         } catch {
-            let reason = (error as? LimitMistakes)?.text(file: file) ?? "\(error)"
+            let reason = (error as? RuleMistakes)?.text(file: file) ?? "\(error)"
             return log.error(
                 "settings not changed: the new ones are wrong", metadata: ["reason": "\(reason)"])
         }
@@ -263,9 +263,9 @@ public final class Service: @unchecked Sendable {
     /// The trail that the settings name.
     private static func auditTrail(_ settings: Settings) throws -> AuditTrail? {
         guard let audit = settings.audit else { return nil }
-        let key = try audit.key.map { path in
+        let key = try audit.key.map { path -> [UInt8] in
             switch FileContent.read(path, limit: Settings.Audit.keyByteCounts.upperBound + 1) {
-            case .success(let bytes) where Settings.Audit.keyByteCounts.contains(bytes.count): AuditKey(bytes)
+            case .success(let bytes) where Settings.Audit.keyByteCounts.contains(bytes.count): return bytes
             case .success: throw ServiceError("audit: \(path) does not have the length of a key")
             case .failure(let failure): throw ServiceError("audit: \(path): \(failure.reason)")
             }

@@ -54,6 +54,10 @@ final class Worker: @unchecked Sendable {
     var key = Buffer(capacity: 32_768)
     var faultContent = Buffer(capacity: 131_072)
     var line = Buffer(capacity: 16_384)
+    /// For the audit trail alone, whose events are made while `scratch` and `key` may be in use.
+    var auditText = Buffer(capacity: 131_072)
+    var auditScratch = Buffer(capacity: 131_072)
+    var auditKey = Buffer(capacity: 32_768)
     /// The Date line of this second, and the same second as the access line has it.
     var dateLine = Buffer(capacity: 64)
     var timeText = Buffer(capacity: 32)
@@ -74,6 +78,8 @@ final class Worker: @unchecked Sendable {
     var accessLog: LineBuffer?
     /// nil while nothing is recorded.
     var audit: AuditWriter?
+    /// Names tokens in audit events; nil where there is no trail.
+    var auditDigester: AuditDigester?
     let reportLog = Logger(label: "gatehouse.validation")
     var reportBudget = ReportBudget()
 

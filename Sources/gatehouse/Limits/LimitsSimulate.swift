@@ -89,7 +89,7 @@ struct LimitsSimulate: ParsableCommand {
             let onLimited: (LimitedRequest) -> Void = { request in
                 print(printsJSON ? LimitsReportJSON.line(request) : LimitsReportText.line(request))
             }
-            do throws(LimitMistakes) {
+            do throws(RuleMistakes) {
                 let replay = try LimitReplay(
                     settings.limits, tables: tables, onLimited: each ? onLimited : nil)
                 if mistakes.isEmpty { return replay }
