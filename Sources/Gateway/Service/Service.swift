@@ -331,6 +331,10 @@ public final class Service: @unchecked Sendable {
         for path in Set(certificates.map(\.privateKey)).sorted() where FileContent.isReadableByAll(path) {
             log.warning("everybody on this machine can read a private key", metadata: ["file": "\(path)"])
         }
+        if let path = settings.audit?.key, FileContent.isReadableByAll(path) {
+            log.warning(
+                "everybody on this machine can read the audit trail's key", metadata: ["file": "\(path)"])
+        }
     }
 
     private static func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
