@@ -33,6 +33,8 @@ final class Worker: @unchecked Sendable {
     var now: UInt64
     var wallSeconds: Int64 = 0
     var wallNanoseconds: Int32 = 0
+    /// What the wall's clock is ahead of the monotonic one.
+    private var wallOffset: Int64 = 0
     var ready: [Handle] = []
     var running: [Handle] = []
     var again: [Handle] = []
@@ -158,8 +160,8 @@ final class Worker: @unchecked Sendable {
     private func turn(_ body: (Worker) -> Void) {
         now = MonotonicClock.now()
         let wall = WallClock.now()
-        wallNanoseconds = wall.nanoseconds
-        if wall.seconds != wallSeconds { renewDate(wall.seconds) }
+        wallOffset = wall.seconds * 1_000_000_000 + Int64(wall.nanoseconds) - Int64(now)
+        renewWall()
         body(self)
         finishTurn()
         if !loop.isTicking, !nothingIsDue { loop.startTicking() }
@@ -185,6 +187,7 @@ final class Worker: @unchecked Sendable {
                 count = poller.collect(into: events, waiting: Self.waitMilliseconds)
                 waker.hasWaited()
                 now = MonotonicClock.now()
+                renewWall()
                 guard count > 0 else { return }
             }
             for place in 0..<count {
@@ -213,6 +216,15 @@ final class Worker: @unchecked Sendable {
         let later = MonotonicClock.now()
         if later - now > 5_000_000 { counters.slowRounds += 1 }
         now = later
+        renewWall()
+    }
+
+    /// Brings the wall's time to `now`, by what both clocks said at the turn's beginning.
+    private func renewWall() {
+        let wall = wallOffset + Int64(now)
+        wallNanoseconds = Int32(wall % 1_000_000_000)
+        let seconds = wall / 1_000_000_000
+        if seconds != wallSeconds { renewDate(seconds) }
     }
 
     /// Runs what this round made ready, and settles the connections it touched.
