@@ -55,6 +55,15 @@ final class AuditWriter {
     /// Bytes that are not in the file yet.
     var byteCount: Int { lines.count }
 
+    var state: WorkerReport.AuditState {
+        WorkerReport.AuditState(
+            eventCount: eventCount, lostCount: lostCount, writeCount: writeCount,
+            openFoldCount: fold.openCount,
+            waitingByteCount: lines.count, byteCount: trail.byteCount.load(ordering: .relaxed),
+            failureCount: trail.failureCount.load(ordering: .relaxed),
+            rotationCount: trail.rotationCount.load(ordering: .relaxed), isFailing: isFailing)
+    }
+
     /// The connections that wait, to be looked at; two arrays take turns, so that none is made.
     func takeHeld() -> [Handle] {
         var taken = spare

@@ -33,6 +33,14 @@ extension Worker {
         holder.pointee.auditWeight = max(holder.pointee.auditWeight, weight.rawValue)
     }
 
+    /// Records that an upload begins, whose end may be long in coming.
+    func auditAttempt(_ exchange: ExchangePointer) {
+        guard let audit, exchange.pointee.fetch == nil, exchange.pointee.call == nil,
+            auditRule(of: exchange)?.record == .each
+        else { return }
+        _ = audit.appendEvent { appendAuditEvent(exchange, status: 0, outcome: .pending, to: &$0) }
+    }
+
     /// Records an exchange at its end: one that was never answered, or whose answer broke off.
     func auditEnd(_ exchange: ExchangePointer) {
         guard let audit, !isAdminExchange(exchange) else { return }

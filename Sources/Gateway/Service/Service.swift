@@ -14,10 +14,10 @@ public final class Service: @unchecked Sendable {
     private let control = DispatchQueue(label: "gatehouse.control")
     private let over = DispatchSemaphore(value: 0)
     private var settings: Settings
-    private var shared: Shared!
+    private(set) var shared: Shared!
     private var signals: [SignalSource] = []
     private var accessLog: AppendFile?
-    private var auditTrail: AuditTrail?
+    var auditTrail: AuditTrail?
     /// The listeners as the settings name them, with the addresses they got.
     private var bound: [SocketAddress: SocketAddress] = [:]
     private var isDraining = false
@@ -236,44 +236,7 @@ public final class Service: @unchecked Sendable {
         _ = closed.wait(timeout: .now() + .seconds(5))
     }
 
-    /// Policies and the window of folding are taken by a reload, nothing else of the trail is.
-    private static func isSameTrail(_ old: Settings.Audit?, _ new: Settings.Audit?) -> Bool {
-        guard var old, let new else { return old == nil && new == nil }
-        old.policies = new.policies
-        old.fold = new.fold
-        return old == new
-    }
-
-    /// Has each loop end its part of the trail.
-    private func endAudit() {
-        guard auditTrail != nil else { return }
-        let ended = DispatchGroup()
-        for worker in shared.workers {
-            ended.enter()
-            worker.mail {
-                $0.endAudit()
-                ended.leave()
-            }
-        }
-        _ = ended.wait(timeout: .now() + .seconds(5))
-    }
-
     // MARK: - What the settings name
-
-    /// The trail that the settings name.
-    private static func auditTrail(_ settings: Settings) throws -> AuditTrail? {
-        guard let audit = settings.audit else { return nil }
-        let key = try audit.key.map { path -> [UInt8] in
-            switch FileContent.read(path, limit: Settings.Audit.keyByteCounts.upperBound + 1) {
-            case .success(let bytes) where Settings.Audit.keyByteCounts.contains(bytes.count): return bytes
-            case .success: throw ServiceError("audit: \(path) does not have the length of a key")
-            case .failure(let failure): throw ServiceError("audit: \(path): \(failure.reason)")
-            }
-        }
-        return try named("audit: \(audit.file.path)") {
-            try AuditTrail(audit, key: key, workerCount: settings.workers)
-        }
-    }
 
     private static func readDefinitions(_ settings: Settings) throws -> [Configuration.Source] {
         try settings.apis.map { api in
@@ -337,7 +300,7 @@ public final class Service: @unchecked Sendable {
         }
     }
 
-    private static func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
+    static func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
         do { return try body() } catch { throw ServiceError("\(name): \(error)") }
     }
 }
