@@ -49,19 +49,19 @@ public struct TrailBlocks: ~Copyable {
 
     /// Opens `file` at its beginning.
     public init(_ file: String) throws(TrailFailure) {
-        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw TrailFailure(file, code: errno) }
-        self.init(file, descriptor: descriptor)
-        var facts = stat()
-        guard fstat(descriptor, &facts) == 0 else { throw TrailFailure(file, code: errno) }
-        guard facts.st_mode & S_IFMT == S_IFREG else {
-            throw TrailFailure(file, reason: "not a regular file")
-        }
+        name = file
+        descriptor = try Self.open(file)
     }
 
-    private init(_ file: String, descriptor: Int32) {
-        name = file
-        self.descriptor = descriptor
+    private static func open(_ file: String) throws(TrailFailure) -> Int32 {
+        let descriptor = Glibc.open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw TrailFailure(file, code: errno) }
+        var facts = stat()
+        guard fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw TrailFailure(file, reason: "not a regular file")
+        }
+        return descriptor
     }
 
     deinit { close(descriptor) }

@@ -18,6 +18,8 @@ public struct TrailEvent {
     /// The project that the token was for.
     public var project = ByteView(start: nil, count: 0)
     public var target = ByteView(start: nil, count: 0)
+    /// What the target belongs to, such as the server of an interface.
+    public var targetParent = ByteView(start: nil, count: 0)
     public var targetProject = ByteView(start: nil, count: 0)
     /// Ours; the client's own; that of the service behind.
     public var requestID = ByteView(start: nil, count: 0)
@@ -71,6 +73,7 @@ public struct TrailEvent {
         _ = JSONScanner.forEachMember(of: object) { key, value in
             switch key {
             case _ where key.equals("id"): event.target = Self.inside(value)
+            case _ where key.equals("parent_id"): event.targetParent = Self.inside(value)
             case _ where key.equals("project_id"): event.targetProject = Self.inside(value)
             default: break
             }
@@ -94,7 +97,7 @@ public struct TrailEvent {
 
     /// The inside of a string, or a number as it stands; empty for null and the rest.
     private static func inside(_ value: ByteView) -> ByteView {
-        switch value.first {
+        switch value.first ?? 0 {
         case 0x22: value.view(1, value.count - 2)
         case 0x2D, 0x30...0x39: value
         default: value.view(0, 0)

@@ -1,4 +1,4 @@
-public import Bytes
+internal import Bytes
 
 /// Which events are asked for; all that is named must be so.
 public struct TrailFilter: Sendable {
@@ -6,7 +6,7 @@ public struct TrailFilter: Sendable {
     public var user: String?
     /// Id of the project that the token was for, or of the target's.
     public var project: String?
-    /// Id of what was acted on.
+    /// Id of what was acted on, or of what that belongs to.
     public var target: String?
     /// An action, or the beginning of one up to a slash: `update` is about `update/reboot` too.
     public var action: String?

@@ -157,13 +157,16 @@ public final class TrailVerifier {
     // MARK: - Telling
 
     func report(
-        _ kind: TrailFinding.Kind, _ spot: Spot, _ writer: UInt64? = nil, _ sequence: UInt64? = nil,
-        _ detail: String
+        _ kind: TrailFinding.Kind, _ spot: Spot, _ writer: UInt64?, _ sequence: UInt64?, _ detail: String
     ) {
         if kind.isBreak { verdict.breakCount += 1 }
         onFinding(
             TrailFinding(
                 kind: kind, place: place(spot), writer: writer, sequence: sequence, detail: detail))
+    }
+
+    func report(_ kind: TrailFinding.Kind, _ spot: Spot, _ detail: String) {
+        report(kind, spot, nil, nil, detail)
     }
 
     func report(_ kind: TrailFinding.Kind, _ spot: Spot, _ line: TrailLine, _ detail: String) {
