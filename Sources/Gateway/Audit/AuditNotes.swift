@@ -109,7 +109,9 @@ extension Worker {
     }
 
     /// Takes the member `name` of the object at a node.
-    private func take(_ object: Int, _ content: ByteView, _ name: ByteView, _ exchange: ExchangePointer) -> Bool {
+    private func take(_ object: Int, _ content: ByteView, _ name: ByteView, _ exchange: ExchangePointer)
+        -> Bool
+    {
         var index = object + 1
         while index < Int(tape.nodes[object].next) {
             let value = tape.nodes[index + 1]

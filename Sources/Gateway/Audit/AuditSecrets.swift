@@ -14,7 +14,8 @@ enum SecretNames {
     ]
     /// Whole names.
     private static let wholes: [StaticString] = [
-        "auth", "pass", "pw", "pwd", "pin", "otp", "totp", "content", "contents", "cookie", "setcookie", "xauth",
+        "auth", "pass", "pw", "pwd", "pin", "otp", "totp", "content", "contents", "cookie", "setcookie",
+        "xauth",
     ]
 
     /// Tells whether a name, without escapes, is one of a secret.

@@ -9,8 +9,8 @@ extension Worker {
     static var maxAuditContentEventByteCount: Int { 65_536 }
 
     /// Where the 36 bytes of its id stand in an event, and the 32 of its time.
-    static var auditEventIDOffset: Int { 87 }
-    static var auditEventTimeOffset: Int { 138 }
+    static var auditEventIDOffset: Int { 88 }
+    static var auditEventTimeOffset: Int { 139 }
 
     /// Appends the event of an exchange whose status stands in it, or whose client left before it had one; called again, the
     /// answer broke behind its head.

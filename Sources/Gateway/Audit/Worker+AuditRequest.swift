@@ -58,7 +58,8 @@ extension Worker {
     ) -> Int? {
         guard exchange.pointee.contentComplete, !exchange.pointee.content.isEmpty else { return nil }
         let content = exchange.pointee.content.all
-        let opening: StaticString = ",\"attachments\":[{\"typeURI\":\"mime:application/json\",\"name\":\"request\",\"content\":"
+        let opening: StaticString =
+            ",\"attachments\":[{\"typeURI\":\"mime:application/json\",\"name\":\"request\",\"content\":"
         let start = buffer.end
         buffer.append(opening)
         let outcome = AuditRedaction.copy(
