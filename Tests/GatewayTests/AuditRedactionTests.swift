@@ -11,7 +11,7 @@ struct AuditRedactionTests {
     static func copy(
         _ content: String, _ id: String = "servers.create", action: String? = nil, room: Int = 65_536
     ) throws -> (text: String?, outcome: AuditRedaction.Outcome) {
-        let table = try AuditTableTests.table([])
+        let table = try #require(AuditTableTests.bare)
         let rule = try AuditTableTests.rule(table, id, action: action)
         var tape = JSONTape()
         var scratch = Buffer(capacity: 65_536)

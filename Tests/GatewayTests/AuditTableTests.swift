@@ -10,6 +10,9 @@ import Testing
 struct AuditTableTests {
     static let operations = LimitTableTests.operations
 
+    /// Without a policy.
+    static let bare = try? table([])
+
     static func policy(_ words: [String], _ record: Settings.AuditRecord, content: Bool = false)
         -> Settings.AuditPolicy
     {
