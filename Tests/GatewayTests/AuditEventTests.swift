@@ -198,7 +198,8 @@ struct AuditEventTests {
             for capacity in stride(from: 1, to: whole - 8, by: 37) {
                 var buffer = Buffer(capacity: capacity)
                 fixture.worker.appendAuditEvent(exchange, to: &buffer)
-                #expect(buffer.hasOverflowed && buffer.count <= capacity)
+                let (hasOverflowed, count) = (buffer.hasOverflowed, buffer.count)
+                #expect(hasOverflowed && count <= capacity)
                 #expect(exchange.pointee.auditNotes.eventID.isEmpty)
             }
         }

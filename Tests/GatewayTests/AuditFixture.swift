@@ -119,9 +119,7 @@ struct AuditFixture {
         exchange.pointee.failure = asked.failure
         exchange.pointee.cacheVerdict = asked.verdict
         if asked.isOurs { exchange.pointee.reply.status = asked.status }
-        try withExtendedLifetime(endpoint) {
-            if !asked.answer.isEmpty { try noteAnswer(asked, exchange) }
-        }
+        if !asked.answer.isEmpty { try noteAnswer(asked, exchange) }
         return try withExtendedLifetime((configuration, head, endpoint)) { try body(exchange) }
     }
 
@@ -172,7 +170,8 @@ struct AuditFixture {
     func event(of exchange: ExchangePointer) throws -> String {
         var buffer = Buffer(capacity: Worker.maxAuditContentEventByteCount)
         worker.appendAuditEvent(exchange, to: &buffer)
-        try #require(!buffer.hasOverflowed)
+        let hasOverflowed = buffer.hasOverflowed
+        try #require(!hasOverflowed)
         let text = String(decoding: buffer.readable, as: UTF8.self)
         return text.replacing(/"microseconds":[0-9]+/, with: "\"microseconds\":0")
     }

@@ -22,7 +22,8 @@ struct AuditRedactionTests {
                 $0, hiding: table.secrets(of: rule), tape: &tape, scratch: &scratch, to: &output)
         }
         let text = withExtendedLifetime(table) { output.readable.string }
-        #expect(text.hasPrefix("before") && !output.hasOverflowed)
+        let hasOverflowed = output.hasOverflowed
+        #expect(text.hasPrefix("before") && !hasOverflowed)
         if case .copied = outcome { return (String(text.dropFirst(6)), outcome) }
         #expect(text == "before")
         return (nil, outcome)
