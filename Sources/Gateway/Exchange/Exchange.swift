@@ -141,6 +141,9 @@ struct Exchange: ~Copyable {
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
     var validationStep: UInt8 = 0
+    /// Its event was made; with the failure it had then.
+    var isAudited = false
+    var auditedFailure = Failure.none
     /// The buckets of the limits that are about it.
     var charges = LimitCharges()
     var limitStep = LimitStep.start
@@ -234,6 +237,8 @@ struct Exchange: ~Copyable {
         queryFacts = QueryFacts()
         acceptedCoding = .identity
         validationStep = 0
+        isAudited = false
+        auditedFailure = .none
         charges.removeAll()
         limitStep = .start
         storeAnswers = nil

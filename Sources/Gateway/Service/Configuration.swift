@@ -48,6 +48,8 @@ final class Configuration {
     let viaLine: Content
     let http2ViaLine: Content
     let operationCount: Int
+    /// How long equal reads are one event.
+    let foldNanoseconds: UInt64
     /// Of each API, the operation that tells the limits; nil where it has none.
     let limitsOperations: [Int?]
     /// Exchanges that began under it and are not over.
@@ -139,6 +141,7 @@ final class Configuration {
                 $0.lists.staleIfError.nanoseconds
             )
         }
+        foldNanoseconds = settings.audit?.fold.nanoseconds ?? 0
         via = Content(text: settings.http.via)
         viaLine = Content(text: "Via: 1.1 \(settings.http.via)\r\n")
         http2ViaLine = Content(text: "Via: 2.0 \(settings.http.via)\r\n")
