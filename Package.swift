@@ -66,7 +66,8 @@ let package = Package(
         .testTarget(
             name: "OpenStackTests", dependencies: ["OpenStack", "HTTP", "Bytes"], swiftSettings: swift),
         .testTarget(
-            name: "GatewayTests", dependencies: ["Gateway", "OpenStack", "HTTP", "Loop", "Bytes", "CZlib"],
+            name: "GatewayTests",
+            dependencies: ["Gateway", "OpenStack", "HTTP", "Loop", "Bytes", "CZlib", "COpenSSL"],
             swiftSettings: swift),
         .testTarget(
             name: "SimulatorTests", dependencies: ["compute-simulator", "HTTP", "Loop", "Bytes"],

@@ -8,7 +8,7 @@ struct Gatehouse: ParsableCommand {
         commandName: "gatehouse",
         abstract: "A reverse proxy in front of OpenStack Compute API endpoints.",
         version: "gatehouse \(Version.text)",
-        subcommands: [Serve.self, Check.self, Operations.self, Limits.self, VersionCommand.self])
+        subcommands: [Serve.self, Check.self, Operations.self, Limits.self, Audit.self, VersionCommand.self])
 }
 
 /// `gatehouse version`

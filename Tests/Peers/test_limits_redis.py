@@ -285,6 +285,8 @@ def test_what_keeps_it_away_is_told(tmp_path, serve, wrong, reason):
     with redis.Redis(tmp_path / "redis", password="swordfish", tls=True) as store:
         with serve(store, LOOSE, deadline="1s", **wrong) as gateway:
             wait_for_up(gateway, value=0)
+            # It is not up before it was tried, either.
+            harness.wait_until(lambda: AWAY_LINE in gateway.errors(), 10, "the log says that it is away")
             line = next(line for line in gateway.errors().splitlines() if AWAY_LINE in line)
             assert reason in line and "swordfish" not in line and "no such" not in line
             assert statuses(gateway) == [200]

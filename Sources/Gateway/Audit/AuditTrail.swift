@@ -2,7 +2,6 @@ internal import Bytes
 internal import COpenSSL
 internal import Logging
 internal import Loop
-internal import OpenStack
 internal import Synchronization
 
 /// The trail's file, which all writers of the process append to, each batch in one piece.
@@ -52,7 +51,10 @@ final class AuditTrail: Sendable {
         if file.byteCount == 0, let before = AuditNames.rotated(of: settings.file.path).last {
             // A process may have ended between giving the file its new name and beginning the next one.
             let old = try RecordFile(path: before, mode: UInt32(settings.file.mode))
-            found = AuditRemains(try old.readEnd(limit: AuditRemains.maxByteCount), byteCount: 0)
+            found =
+                AuditRemains(
+                    try old.readEnd(limit: AuditRemains.maxByteCount), byteCount: old.byteCount
+                ).ofAnotherFile
         } else {
             found = AuditRemains(
                 try file.readEnd(limit: AuditRemains.maxByteCount), byteCount: file.byteCount)
@@ -71,15 +73,15 @@ final class AuditTrail: Sendable {
     /// The errno value of the last write or synchronization; 0 when it went well.
     var failureCode: Int32 { failing.load(ordering: .relaxed) }
 
-    /// The digest of the last line, for a writer that begins.
-    var lastDigest: InlineArray<32, UInt8> { state.withLock { $0.lastDigest } }
-
     /// Appends whole lines, the last of which has `digest`.
     ///
     /// - Returns: the errno value, 0 for none; with another, nothing was appended.
     func append(_ lines: ByteView, digest: InlineArray<32, UInt8>, wallSeconds: Int64) -> Int32 {
+        guard !isBroken.load(ordering: .relaxed) else { return failureCode }
         let code = state.withLock { state in
             let code = state.file.append(lines)
+            // A piece that could not be taken back is a fragment, which the next start marks.
+            if state.file.fragmentByteCount > 0 { isBroken.store(true, ordering: .relaxed) }
             guard code == 0 else { return code }
             state.lastDigest = digest
             if state.begunAt == 0 { state.begunAt = wallSeconds }
@@ -184,58 +186,5 @@ final class AuditKey: @unchecked Sendable {
                 state, bytes.baseAddress, bytes.count, $0.bindMemory(to: UInt8.self).baseAddress)
         }
         for index in 0..<32 { buffer.appendHexadecimal(UInt64(digest[index]), width: 2) }
-    }
-}
-
-/// What stands at the end of a trail that is opened: its last whole line, and a fragment behind it.
-struct AuditRemains {
-    /// Longer than any line.
-    static let maxByteCount = 5 << 20
-
-    let lastDigest: InlineArray<32, UInt8>
-    /// The writer of the last whole line; empty in a new trail.
-    let lastWriter: [UInt8]
-    /// A whole line lacks nothing but its line feed.
-    let lacksLineFeed: Bool
-    /// Where a line begins that has no end, how long it is, and its SHA-256; a count of 0 for none.
-    let fragmentOffset: UInt64
-    let fragmentByteCount: Int
-    let fragmentDigest: InlineArray<32, UInt8>
-
-    /// - Parameter byteCount: of the whole file, of which `end` is the end.
-    init(_ end: [UInt8], byteCount: UInt64) {
-        let behind = end.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
-        let rest = end[behind...]
-        lacksLineFeed = !rest.isEmpty && rest.withUnsafeBufferPointer { JSONScanner.scan($0) != nil }
-        let fragment = lacksLineFeed ? [] : rest
-        fragmentByteCount = fragment.count
-        fragmentOffset = byteCount - min(byteCount, UInt64(fragment.count))
-        fragmentDigest = Self.digest(fragment)
-        var line = rest
-        if !lacksLineFeed {
-            guard behind > 0 else {
-                lastDigest = .init(repeating: 0)
-                lastWriter = []
-                return
-            }
-            let start = end[..<(behind - 1)].lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
-            line = end[start..<(behind - 1)]
-        }
-        lastDigest = Self.digest(line)
-        // `{"writer":"` and 16 digits, if it is a line of a trail.
-        let name = line.dropFirst(11).prefix(16)
-        let isName = name.count == 16 && name.allSatisfy { 0x30...0x39 ~= $0 || 0x61...0x66 ~= $0 }
-        lastWriter = isName ? Array(name) : []
-    }
-
-    private static func digest(_ bytes: ArraySlice<UInt8>) -> InlineArray<32, UInt8> {
-        var digest: InlineArray<32, UInt8> = .init(repeating: 0)
-        bytes.withUnsafeBufferPointer { bytes in
-            withUnsafeMutableBytes(of: &digest) {
-                COpenSSL_sha256_plain(
-                    bytes.baseAddress, bytes.count, $0.bindMemory(to: UInt8.self).baseAddress)
-            }
-        }
-        return digest
     }
 }

@@ -79,13 +79,27 @@ final class AuditWriter {
 
     // MARK: - Lines
 
-    /// Writes the writer's first line, and marks what another process left unfinished.
+    /// Writes the first lines of all writers of a process in one piece, and marks what another one left unfinished.
     ///
     /// - Errors: the errno value, 0 for none.
-    func start(isFirst: Bool, time: Content, wallSeconds: Int64) -> Int32 {
-        let remains = trail.found
-        if isFirst, remains.fragmentByteCount > 0 || remains.lacksLineFeed { lines.append("\n") }
-        chain = chain.following(trail.lastDigest)
+    static func begin(_ writers: [AuditWriter], time: Content, wallSeconds: Int64) -> Int32 {
+        guard let first = writers.first, let last = writers.last else { return 0 }
+        let trail = first.trail
+        var all = Buffer(capacity: 4_096 * (writers.count + trail.found.fragments.count + 1))
+        if trail.found.lacksLineFeed { all.append("\n") }
+        var digest = trail.found.lastDigest
+        for writer in writers {
+            writer.chain = writer.chain.following(digest)
+            writer.appendStart(time)
+            if writer === first { writer.appendRepairs(trail.found.fragments) }
+            all.append(writer.lines.readable)
+            writer.lines.removeAll()
+            digest = writer.chain.previous
+        }
+        return trail.append(all.readable, digest: last.chain.previous, wallSeconds: wallSeconds)
+    }
+
+    private func appendStart(_ time: Content) {
         appendSigned { lines in
             lines.append("\"start\":{\"time\":\"")
             lines.append(time.bytes)
@@ -101,24 +115,26 @@ final class AuditWriter {
                 lines.append(",\"sign_every\":")
                 lines.appendDecimal(trail.settings.signEveryCount)
             }
-            if remains.lastWriter.count == 16 {
+            if trail.found.lastWriter.count == 16 {
                 lines.append(",\"continues\":\"")
-                remains.lastWriter.withUnsafeBufferPointer { lines.append($0) }
+                trail.found.lastWriter.withUnsafeBufferPointer { lines.append($0) }
                 lines.append("\"")
             }
         }
-        if isFirst, remains.fragmentByteCount > 0 {
+    }
+
+    private func appendRepairs(_ fragments: [AuditRemains.Fragment]) {
+        for fragment in fragments {
             appendSigned { lines in
                 lines.append("\"repair\":{\"offset\":")
-                lines.appendDecimal(remains.fragmentOffset)
+                lines.appendDecimal(fragment.offset)
                 lines.append(",\"byteCount\":")
-                lines.appendDecimal(remains.fragmentByteCount)
+                lines.appendDecimal(fragment.byteCount)
                 lines.append(",\"sha256\":\"")
-                Self.append(remains.fragmentDigest, to: &lines)
+                Self.append(fragment.digest, to: &lines)
                 lines.append("\"")
             }
         }
-        return write(wallSeconds: wallSeconds)
     }
 
     private static func append(_ digest: InlineArray<32, UInt8>, to buffer: inout Buffer) {
@@ -168,6 +184,8 @@ final class AuditWriter {
         eventCount += 1
         unsignedCount += 1
         mark += 1
+        // Right behind the last event that it covers.
+        if unsignedCount >= trail.settings.signEveryCount { appendHead() }
         return mark
     }
 
@@ -185,7 +203,6 @@ final class AuditWriter {
 
     /// Appends this round's lines to the file; the errno value, 0 for none.
     func write(wallSeconds: Int64) -> Int32 {
-        if unsignedCount >= trail.settings.signEveryCount { appendHead() }
         guard !lines.isEmpty else { return 0 }
         let code = trail.append(lines.readable, digest: chain.previous, wallSeconds: wallSeconds)
         guard code == 0 else { return code }

@@ -260,36 +260,38 @@ extension Worker {
         }
         settleAudit()
         guard audit.isEmpty, audit.trail.needsRotation(wallSeconds: wallSeconds) else { return }
-        audit.rotate(time: timeNow, wallSeconds: wallSeconds)
+        audit.rotate(time: Self.timeNow, wallSeconds: wallSeconds)
     }
 
     // MARK: - Beginning and end
 
-    /// Begins this loop's part of the trail; before the loop starts.
+    /// Begins the loops' parts of the trail; before they start.
     ///
-    /// - Errors: `SystemError` when its first line cannot be written.
-    func beginAudit(_ trail: AuditTrail) throws(SystemError) {
-        let writer = AuditWriter(trail, worker: index, random: &random)
-        let code = writer.start(isFirst: index == 0, time: timeNow, wallSeconds: WallClock.now().seconds)
+    /// - Errors: `SystemError` when their first lines cannot be written.
+    static func beginAudit(_ trail: AuditTrail, _ workers: [Worker]) throws(SystemError) {
+        let writers = workers.map { AuditWriter(trail, worker: $0.index, random: &$0.random) }
+        let code = AuditWriter.begin(writers, time: timeNow, wallSeconds: WallClock.now().seconds)
         guard code == 0 else { throw SystemError(call: "write", code: code) }
-        audit = writer
-        auditDigester = trail.digester
+        for (worker, writer) in zip(workers, writers) {
+            worker.audit = writer
+            worker.auditDigester = trail.digester
+        }
     }
 
     /// Ends this loop's part of the trail, with all that is still open.
     func endAudit() {
         guard let audit else { return }
         endFolds(isEnd: true)
-        audit.end(time: timeNow, wallSeconds: wallSeconds)
+        audit.end(time: Self.timeNow, wallSeconds: wallSeconds)
     }
 
     /// `2026-09-01T10:00:00.123456Z`
-    private var timeNow: Content {
+    private static var timeNow: Content {
         let wall = WallClock.now()
         var text = Buffer(capacity: 40)
-        Self.appendTime(wall.seconds, to: &text)
+        appendTime(wall.seconds, to: &text)
         text.append(".")
-        Self.appendMicroseconds(Int(wall.nanoseconds / 1_000), to: &text)
+        appendMicroseconds(Int(wall.nanoseconds / 1_000), to: &text)
         text.append("Z")
         return Content(text.readable)
     }

@@ -72,9 +72,9 @@ public final class Service: @unchecked Sendable {
             let worker = try Worker(
                 index: index, shared: shared, configuration: configuration, maxConnectionCount: perWorker)
             worker.accessLog = accessLog?.makeLineBuffer(queue: worker.loop.queue)
-            if let auditTrail { try Self.named("audit") { try worker.beginAudit(auditTrail) } }
             workers.append(worker)
         }
+        if let auditTrail { try Self.named("audit") { try Worker.beginAudit(auditTrail, workers) } }
         shared.adopt(workers)
         warnOfTrust(settings, workers[0].configuration.tlsWarnings)
         // Started before anything is mailed to them, since their sources are made on this thread.

@@ -1,0 +1,79 @@
+internal import Bytes
+
+extension TrailVerifier {
+    /// Looks at the first line of a file: whether it follows the file before, or what lies before the first.
+    func checkOpening(_ line: TrailLine, _ control: TrailControl?, _ spot: Spot) {
+        let after = control?.after.map(TrailControl.text)
+        if files.count == 1 {
+            if line.kind == .rotation, let after {
+                isOpen = true
+                report(.continued, spot, line, "goes on after \(after), which was not given")
+            }
+        } else if line.kind == .rotation, let after, control?.digest != lastDigest {
+            report(
+                .missing, spot, line,
+                "follows \(after), whose last line is not the last one of \(files[files.count - 2]): a file between "
+                    + "them is not there, or lines at its end")
+        }
+    }
+
+    /// Looks at what a line names besides its writer's own: the file's lines, other files, fragments.
+    func checkLinks(_ line: TrailLine, _ control: TrailControl, _ spot: Spot) {
+        switch line.kind {
+        case .event, .head, .end: break
+        case .start: checkStart(line, control, spot)
+        case .repair: checkRepair(line, control, spot)
+        case .rotation:
+            if let from = control.from {
+                rotation = (spot, line.writer, line.sequence, TrailControl.text(from))
+            } else if spot.offset != 0 {
+                report(.misplaced, spot, line, "the first line of a file, and it is not")
+            }
+        }
+    }
+
+    private func checkStart(_ line: TrailLine, _ control: TrailControl, _ spot: Spot) {
+        if line.previous != lastDigest {
+            let isKnown = line.previous != .none && recent.contains { $0.digest == line.previous }
+            if isKnown {
+                report(.overtaken, spot, line, "lines of others stand between it and the one that it names")
+            } else if line.previous == .none {
+                report(.missing, spot, line, "begins a new trail, and there are lines before it")
+            } else if recent.isEmpty {
+                report(.missing, spot, line, "names a line before it, and there is none")
+            } else {
+                report(
+                    .missing, spot, line,
+                    "the line before it is not the one that it names: that was changed, or lines are not there"
+                )
+            }
+        }
+        guard let process = control.process, let count = control.workerCount else { return }
+        if processes[process] == nil {
+            guard processes.count < Self.maxWriterCount else { return }
+            processes[process] = Process(
+                started: 0, expected: count, first: spot, isOpen: isOpen && processes.isEmpty)
+        }
+        processes[process]?.started += 1
+    }
+
+    private func checkRepair(_ line: TrailLine, _ control: TrailControl, _ spot: Spot) {
+        guard let offset = control.offset, let byteCount = control.byteCount, let digest = control.digest
+        else { return }
+        func isMarked(_ fragment: Fragment) -> Bool {
+            fragment.spot.file == spot.file && fragment.spot.offset == offset
+                && fragment.byteCount == byteCount && fragment.digest == digest
+        }
+        // A fragment may be a whole line to us, when its last bytes are those of one.
+        let pending = fragments.firstIndex(where: isMarked)
+        guard let found = pending.map({ fragments[$0] }) ?? recent.first(where: isMarked) else {
+            report(
+                .changed, spot, line,
+                "the \(byteCount) bytes at byte \(offset) that it marks as a fragment are not these")
+            return
+        }
+        report(
+            .repaired, found.spot, line, "\(byteCount) bytes are a fragment, which \(place(spot).text) marks")
+        if let pending { fragments.remove(at: pending) }
+    }
+}
