@@ -258,6 +258,31 @@ struct AuditEventTests {
     }
 }
 
+/// Secrets where a path or a query holds them.
+struct AuditPathTests {
+    private static func path(_ target: String) throws -> String? {
+        var asked = AuditedExchange()
+        asked.head = "GET \(target) HTTP/1.1\nHost: a"
+        return try members(AuditFixture().event(asked)).text("requestPath")
+    }
+
+    @Test(arguments: [
+        ("/v2.1/os-console-auth-tokens/abc", "/v2.1/os-console-auth-tokens/***"),
+        ("/v2.1/os-console-auth-tokens/abc/x", "/v2.1/os-console-auth-tokens/***/x"),
+        ("/v9/os-console-auth-tokens/abc", "/v9/os-console-auth-tokens/***"),
+        ("/v2.1/os-console%2dauth-t%6Fkens//abc", "/v2.1/os-console%2dauth-t%6Fkens//***"),
+        ("/v2.1/abcdef/os-console-auth-tokens/tokens?a", "/v2.1/abcdef/os-console-auth-tokens/***?a"),
+        ("/v2.1/servers/a/os-server-password", "/v2.1/servers/a/os-server-password"),
+        ("/v2.1/servers/a/metadata/password", "/v2.1/servers/a/metadata/password"),
+        ("/v2.1/servers?password=x&limit=1;p%61ss=y", "/v2.1/servers?password=***&limit=1;p%61ss=***"),
+        ("/v2.1/servers?token&token=&a=token", "/v2.1/servers?token&token=&a=token"),
+        ("/v2.1/servers?", "/v2.1/servers?"), ("/", "/"),
+    ])
+    func `what stands behind a word for secrets is hidden`(_ target: String, _ path: String) throws {
+        #expect(try Self.path(target) == path)
+    }
+}
+
 /// Tokens and their names.
 struct AuditDigesterTests {
     private static func name(_ token: String, key: [UInt8]?, digits: Int = 32) -> String {
