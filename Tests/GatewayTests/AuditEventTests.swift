@@ -235,6 +235,14 @@ struct AuditEventTests {
         }
     }
 
+    @Test func `the words that CADF keeps for itself are nobody's ids`() throws {
+        var asked = AuditedExchange()
+        asked.head = "GET /v2.1/servers/target HTTP/1.1\nHost: a"
+        let event = try members(
+            AuditFixture().event(asked, identity: Identity(userID: "initiator", roles: [])))
+        #expect(event.text("target.id") == "./target" && event.text("initiator.id") == "./initiator")
+    }
+
     @Test func `whose client left has an unknown outcome`() throws {
         var asked = AuditedExchange()
         (asked.status, asked.failure) = (499, .clientGone)
