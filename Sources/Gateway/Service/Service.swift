@@ -14,9 +14,10 @@ public final class Service: @unchecked Sendable {
     private let control = DispatchQueue(label: "gatehouse.control")
     private let over = DispatchSemaphore(value: 0)
     private var settings: Settings
-    private var shared: Shared!
+    private(set) var shared: Shared!
     private var signals: [SignalSource] = []
     private var accessLog: AppendFile?
+    var auditTrail: AuditTrail?
     /// The listeners as the settings name them, with the addresses they got.
     private var bound: [SocketAddress: SocketAddress] = [:]
     private var isDraining = false
@@ -58,6 +59,7 @@ public final class Service: @unchecked Sendable {
         let cache = settings.cache.map {
             ResponseCache(maxByteCount: $0.maxByteCount, maxObjectByteCount: $0.maxObjectByteCount)
         }
+        auditTrail = try Self.auditTrail(settings)
         let buckets = Buckets(capacity: settings.limits.maxBucketCount)
         shared = Shared(cache: cache, buckets: buckets) { [over] in _ = over.signal() }
         // Two descriptors an exchange, and some for the rest; asking for more slots than that only hides the shortage.
@@ -72,6 +74,7 @@ public final class Service: @unchecked Sendable {
             worker.accessLog = accessLog?.makeLineBuffer(queue: worker.loop.queue)
             workers.append(worker)
         }
+        if let auditTrail { try Self.named("audit") { try Worker.beginAudit(auditTrail, workers) } }
         shared.adopt(workers)
         warnOfTrust(settings, workers[0].configuration.tlsWarnings)
         // Started before anything is mailed to them, since their sources are made on this thread.
@@ -175,7 +178,7 @@ public final class Service: @unchecked Sendable {
                     ticketKeys: renewed.keys)
             }
         } catch {
-            let reason = (error as? LimitMistakes)?.text(file: file) ?? "\(error)"
+            let reason = (error as? RuleMistakes)?.text(file: file) ?? "\(error)"
             return log.error(
                 "settings not changed: the new ones are wrong", metadata: ["reason": "\(reason)"])
         }
@@ -214,6 +217,7 @@ public final class Service: @unchecked Sendable {
         if old.log != new.log { keys.append("log") }
         if old.admin != new.admin { keys.append("admin") }
         if old.accessLog != new.accessLog { keys.append("access_log") }
+        if !Self.isSameTrail(old.audit, new.audit) { keys.append("audit") }
         if old.limits.maxBucketCount != new.limits.maxBucketCount { keys.append("limits.max_buckets") }
         if old.http.maxConnectionCount != new.http.maxConnectionCount { keys.append("http.max_connections") }
         if (old.cache == nil) && (new.cache != nil) { keys.append("cache") }
@@ -225,6 +229,7 @@ public final class Service: @unchecked Sendable {
     }
 
     private func closeLogs() {
+        endAudit()
         guard let accessLog else { return }
         let closed = DispatchSemaphore(value: 0)
         accessLog.close { closed.signal() }
@@ -289,9 +294,13 @@ public final class Service: @unchecked Sendable {
         for path in Set(certificates.map(\.privateKey)).sorted() where FileContent.isReadableByAll(path) {
             log.warning("everybody on this machine can read a private key", metadata: ["file": "\(path)"])
         }
+        if let path = settings.audit?.key, FileContent.isReadableByAll(path) {
+            log.warning(
+                "everybody on this machine can read the audit trail's key", metadata: ["file": "\(path)"])
+        }
     }
 
-    private static func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
+    static func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
         do { return try body() } catch { throw ServiceError("\(name): \(error)") }
     }
 }

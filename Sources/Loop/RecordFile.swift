@@ -1,0 +1,117 @@
+public import Bytes
+import CLinux
+
+/// A file that this process alone appends to, each piece whole or not at all.
+///
+/// - Shape: regular, locked against other processes for as long as it is open (flock(2)).
+/// - Ownership: the descriptor, closed at the end. Of one queue or lock at a time.
+/// - Source: ours; a record that was written is never changed again.
+public struct RecordFile: ~Copyable {
+    public let path: String
+    private let mode: UInt32
+    private var descriptor: Int32
+    public private(set) var byteCount: UInt64
+    /// Bytes at the end that are no whole record, since a piece could neither be finished nor taken back.
+    public private(set) var fragmentByteCount: UInt64 = 0
+
+    /// Opens the file, and makes it (without its folder) when it is missing.
+    ///
+    /// - Errors: those of open(2); `EINVAL` when it is no regular file; `EWOULDBLOCK` when another process has it.
+    public init(path: String, mode: UInt32) throws(SystemError) {
+        self.path = path
+        self.mode = mode
+        (descriptor, byteCount) = try Self.open(path, mode)
+    }
+
+    deinit { _ = CLinux_close(descriptor) }
+
+    private static func open(_ path: String, _ mode: UInt32) throws(SystemError) -> (Int32, UInt64) {
+        let descriptor = try SystemError.check("open", CLinux_openRecords(path, mode))
+        let count = CLinux_fileByteCount(descriptor)
+        let locked = count < 0 ? Int32(count) : CLinux_lockFile(descriptor)
+        guard locked >= 0 else {
+            _ = CLinux_close(descriptor)
+            throw SystemError(call: count < 0 ? "fstat" : "flock", code: -locked)
+        }
+        return (descriptor, UInt64(count))
+    }
+
+    /// The last `limit` bytes, fewer when the file has fewer.
+    public func readEnd(limit: Int) throws(SystemError) -> [UInt8] {
+        let count = min(limit, Int(byteCount))
+        var bytes = [UInt8](repeating: 0, count: count)
+        var done = 0
+        while done < count {
+            let offset = Int64(byteCount) - Int64(count) + Int64(done)
+            let answer = bytes.withUnsafeMutableBytes {
+                CLinux_readAt(descriptor, $0.baseAddress! + done, count - done, offset)
+            }
+            guard answer > 0 else { throw SystemError(call: "pread", code: answer < 0 ? Int32(-answer) : 5) }
+            done += Int(answer)
+        }
+        return bytes
+    }
+
+    /// Appends all of `bytes`, or nothing of them.
+    ///
+    /// - Errors: the errno value, 0 for none. When what was begun could not be taken back either, it is a fragment.
+    public mutating func append(_ bytes: ByteView) -> Int32 {
+        var done = 0
+        while done < bytes.count {
+            let answer = CLinux_write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+            if answer > 0 {
+                done += Int(answer)
+                continue
+            }
+            // Nothing taken and no reason given would otherwise be asked forever.
+            let code = answer == 0 ? 5 : Int32(-answer)
+            if done > 0, CLinux_truncate(descriptor, Int64(byteCount)) < 0 {
+                fragmentByteCount += UInt64(done)
+                byteCount += UInt64(done)
+            }
+            return code
+        }
+        byteCount += UInt64(bytes.count)
+        return 0
+    }
+
+    /// Takes note that a record told of the fragment.
+    public mutating func forgetFragment() { fragmentByteCount = 0 }
+
+    /// Has the disk keep what was written; the errno value, 0 for none.
+    public func synchronize() -> Int32 { -CLinux_synchronizeData(descriptor) }
+
+    /// Another descriptor of the file, to synchronize it by while others append; the caller closes it.
+    public func duplicate() -> Int32 { CLinux_duplicate(descriptor) }
+
+    /// Gives the file another name and begins an empty one in its place.
+    ///
+    /// - Errors: the errno value, 0 for none; then the file goes on as it is, under whichever name it has.
+    public mutating func rotate(to other: String) -> Int32 {
+        let renamed = CLinux_rename(path, other)
+        guard renamed >= 0 else { return -renamed }
+        do throws(SystemError) {
+            let (fresh, count) = try Self.open(path, mode)
+            _ = CLinux_close(descriptor)
+            (descriptor, byteCount) = (fresh, count)
+            fragmentByteCount = 0
+            return 0
+        } catch {
+            _ = CLinux_rename(other, path)
+            return error.code
+        }
+    }
+
+    /// Synchronizes and closes a descriptor that `duplicate` gave; the errno value, 0 for none.
+    public static func synchronizeAndClose(_ descriptor: Int32) -> Int32 {
+        let answer = CLinux_synchronizeData(descriptor)
+        _ = CLinux_close(descriptor)
+        return -answer
+    }
+
+    /// Removes a file; the errno value, 0 for none.
+    public static func remove(_ path: String) -> Int32 { -CLinux_remove(path) }
+
+    /// Makes new names in a folder last.
+    public static func synchronizeFolder(_ path: String) -> Int32 { -CLinux_synchronizeFolder(path) }
+}
