@@ -11,12 +11,16 @@ struct AuditFoldTests {
     @Test func `reads of a window are counted, and the window's end tells how many there were and when`() {
         var fold = AuditFold()
         let now = 100 * second
-        #expect(!fold.count(7 << 8, now: now, wallMicroseconds: 1))
-        #expect(fold.begin(7 << 8, event: event, now: now, window: 10 * second, wallMicroseconds: 1) == nil)
+        let was1 = fold.count(7 << 8, now: now, wallMicroseconds: 1)
+        #expect(!was1)
+        let was7 = fold.begin(7 << 8, event: event, now: now, window: 10 * second, wallMicroseconds: 1)
+        #expect(was7 == nil)
         for number in 2...5 as ClosedRange<Int64> {
-            #expect(fold.count(7 << 8, now: now + UInt64(number) * second, wallMicroseconds: number))
+            let was2 = fold.count(7 << 8, now: now + UInt64(number) * second, wallMicroseconds: number)
+            #expect(was2)
         }
-        #expect(fold.takeEnded(now: now + 9 * second, isEnd: false) == nil)
+        let was8 = fold.takeEnded(now: now + 9 * second, isEnd: false)
+        #expect(was8 == nil)
         var ended: AuditFold.Place?
         for _ in 0..<16 where ended == nil { ended = fold.takeEnded(now: now + 10 * second, isEnd: false) }
         #expect(ended?.count == 5)
@@ -29,8 +33,10 @@ struct AuditFoldTests {
         var fold = AuditFold()
         let now = 100 * second
         _ = fold.begin(7 << 8, event: event, now: now, window: second, wallMicroseconds: 1)
-        #expect(fold.count(7 << 8, now: now, wallMicroseconds: 2))
-        #expect(!fold.count(7 << 8, now: now + second, wallMicroseconds: 3))
+        let was3 = fold.count(7 << 8, now: now, wallMicroseconds: 2)
+        #expect(was3)
+        let was4 = fold.count(7 << 8, now: now + second, wallMicroseconds: 3)
+        #expect(!was4)
         // What was counted in the window before is told when the next one takes its place.
         let before = fold.begin(7 << 8, event: event, now: now + second, window: second, wallMicroseconds: 3)
         #expect(before?.count == 2)
@@ -44,14 +50,16 @@ struct AuditFoldTests {
             _ = fold.begin(
                 number << 40, event: event, now: now, window: (10 - number) * second,
                 wallMicroseconds: Int64(number))
-            #expect(fold.count(number << 40, now: now, wallMicroseconds: 9))
+            let was5 = fold.count(number << 40, now: now, wallMicroseconds: 9)
+            #expect(was5)
         }
         let before = fold.begin(5 << 40, event: event, now: now, window: second, wallMicroseconds: 5)
         #expect(before?.firstAt == 4)
         #expect(before?.count == 2)
         #expect(fold.openCount == 4)
         for number in 1...3 as ClosedRange<UInt64> {
-            #expect(fold.count(number << 40, now: now, wallMicroseconds: 9))
+            let was6 = fold.count(number << 40, now: now, wallMicroseconds: 9)
+            #expect(was6)
         }
     }
 

@@ -106,7 +106,8 @@ struct AuditRedactionTests {
         }
         let notUTF8: [UInt8] = Array("[\"".utf8) + [0xFF] + Array("\"]".utf8)
         var tape = JSONTape()
-        #expect(notUTF8.withUnsafeBufferPointer { tape.read($0) } == .malformed)
+        let outcome = notUTF8.withUnsafeBufferPointer { tape.read($0) }
+        #expect(outcome == .malformed)
     }
 
     /// Values of another reader: the copy of a content is the same content, but for what is hidden.
