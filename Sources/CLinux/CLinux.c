@@ -378,7 +378,19 @@ int32_t CLinux_truncate(int32_t descriptor, int64_t byteCount) {
     ANSWER(CLinux_callOther, ftruncate(descriptor, byteCount));
 }
 
-int32_t CLinux_rename(const char *from, const char *to) { ANSWER(CLinux_callOther, rename(from, to)); }
+int32_t CLinux_rename(const char *from, const char *to) {
+    ANSWER(CLinux_callOther, renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
+}
+
+int32_t CLinux_setMode(int32_t descriptor, uint32_t mode) {
+    ANSWER(CLinux_callOther, fchmod(descriptor, (mode_t)mode));
+}
+
+int32_t CLinux_isNamed(int32_t descriptor, const char *path) {
+    struct stat open, named;
+    return fstat(descriptor, &open) == 0 && stat(path, &named) == 0 && open.st_dev == named.st_dev
+        && open.st_ino == named.st_ino;
+}
 
 int32_t CLinux_remove(const char *path) { ANSWER(CLinux_callOther, unlink(path)); }
 

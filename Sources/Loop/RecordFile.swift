@@ -28,6 +28,8 @@ public struct RecordFile: ~Copyable {
     private static func open(_ path: String, _ mode: UInt32) throws(SystemError) -> (Int32, UInt64) {
         let descriptor = try SystemError.check("open", CLinux_openRecords(path, mode))
         let count = CLinux_fileByteCount(descriptor)
+        // What open(2) gives a new file is less than was asked, by the umask of the process.
+        if count == 0 { _ = CLinux_setMode(descriptor, mode) }
         let locked = count < 0 ? Int32(count) : CLinux_lockFile(descriptor)
         guard locked >= 0 else {
             _ = CLinux_close(descriptor)
@@ -36,15 +38,26 @@ public struct RecordFile: ~Copyable {
         return (descriptor, UInt64(count))
     }
 
+    /// The first `limit` bytes, fewer when the file has fewer.
+    public func readBeginning(limit: Int) throws(SystemError) -> [UInt8] {
+        try read(at: 0, count: min(limit, Int(byteCount)))
+    }
+
+    /// Whether the file is still what its path names.
+    public var hasItsName: Bool { CLinux_isNamed(descriptor, path) == 1 }
+
     /// The last `limit` bytes, fewer when the file has fewer.
     public func readEnd(limit: Int) throws(SystemError) -> [UInt8] {
         let count = min(limit, Int(byteCount))
+        return try read(at: Int64(byteCount) - Int64(count), count: count)
+    }
+
+    private func read(at start: Int64, count: Int) throws(SystemError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         var done = 0
         while done < count {
-            let offset = Int64(byteCount) - Int64(count) + Int64(done)
             let answer = bytes.withUnsafeMutableBytes {
-                CLinux_readAt(descriptor, $0.baseAddress! + done, count - done, offset)
+                CLinux_readAt(descriptor, $0.baseAddress! + done, count - done, start + Int64(done))
             }
             guard answer > 0 else { throw SystemError(call: "pread", code: answer < 0 ? Int32(-answer) : 5) }
             done += Int(answer)

@@ -235,6 +235,14 @@ struct AuditEventTests {
         }
     }
 
+    @Test func `the words that CADF keeps for itself are nobody's ids`() throws {
+        var asked = AuditedExchange()
+        asked.head = "GET /v2.1/servers/target HTTP/1.1\nHost: a"
+        let event = try members(
+            AuditFixture().event(asked, identity: Identity(userID: "initiator", roles: [])))
+        #expect(event.text("target.id") == "./target" && event.text("initiator.id") == "./initiator")
+    }
+
     @Test func `whose client left has an unknown outcome`() throws {
         var asked = AuditedExchange()
         (asked.status, asked.failure) = (499, .clientGone)
@@ -255,6 +263,31 @@ struct AuditEventTests {
             #expect(event.text("action") == "unknown" && event.text("target.typeURI") == "unknown")
             #expect(event["requestPath"] == nil && event.text("gatehouse.error_by") == "gateway")
         }
+    }
+}
+
+/// Secrets where a path or a query holds them.
+struct AuditPathTests {
+    private static func path(_ target: String) throws -> String? {
+        var asked = AuditedExchange()
+        asked.head = "GET \(target) HTTP/1.1\nHost: a"
+        return try members(AuditFixture().event(asked)).text("requestPath")
+    }
+
+    @Test(arguments: [
+        ("/v2.1/os-console-auth-tokens/abc", "/v2.1/os-console-auth-tokens/***"),
+        ("/v2.1/os-console-auth-tokens/abc/x", "/v2.1/os-console-auth-tokens/***/x"),
+        ("/v9/os-console-auth-tokens/abc", "/v9/os-console-auth-tokens/***"),
+        ("/v2.1/os-console%2dauth-t%6Fkens//abc", "/v2.1/os-console%2dauth-t%6Fkens//***"),
+        ("/v2.1/abcdef/os-console-auth-tokens/tokens?a", "/v2.1/abcdef/os-console-auth-tokens/***?a"),
+        ("/v2.1/servers/a/os-server-password", "/v2.1/servers/a/os-server-password"),
+        ("/v2.1/servers/a/metadata/password", "/v2.1/servers/a/metadata/password"),
+        ("/v2.1/servers?password=x&limit=1;p%61ss=y", "/v2.1/servers?password=***&limit=1;p%61ss=***"),
+        ("/v2.1/servers?token&token=&a=token", "/v2.1/servers?token&token=&a=token"),
+        ("/v2.1/servers?", "/v2.1/servers?"), ("/", "/"),
+    ])
+    func `what stands behind a word for secrets is hidden`(_ target: String, _ path: String) throws {
+        #expect(try Self.path(target) == path)
     }
 }
 

@@ -19,8 +19,6 @@ struct AuditFold {
     private static let setCount = 1_024
     private var places = [Place](repeating: Place(), count: setCount * 4)
     private(set) var openCount = 0
-    /// Where windows that are over are looked for next.
-    private var cursor = 0
 
     /// Counts a read into its window; false when it has none, and begins one by its event.
     mutating func count(_ key: UInt64, now: UInt64, wallMicroseconds: Int64) -> Bool {
@@ -59,17 +57,15 @@ struct AuditFold {
         return before.endsAt > 0 && before.count > 1 ? before : nil
     }
 
-    /// Takes a window that is over, with more than one read; looks at 256 places a call, at all of them with `isEnd`.
-    mutating func takeEnded(now: UInt64, isEnd: Bool) -> Place? {
-        guard openCount > 0 else { return nil }
-        for _ in 0..<(isEnd ? places.count : 256) {
-            cursor = (cursor + 1) % places.count
-            let place = places[cursor]
-            guard place.endsAt > 0, isEnd || place.endsAt <= now else { continue }
-            places[cursor] = Place()
+    /// Takes the windows that are over, with more than one read; all of them at the end.
+    mutating func takeEnded(now: UInt64, isEnd: Bool) -> [Place] {
+        var ended: [Place] = []
+        guard openCount > 0 else { return ended }
+        for index in places.indices where places[index].endsAt > 0 && (isEnd || places[index].endsAt <= now) {
+            if places[index].count > 1 { ended.append(places[index]) }
+            places[index] = Place()
             openCount -= 1
-            if place.count > 1 { return place }
         }
-        return nil
+        return ended
     }
 }

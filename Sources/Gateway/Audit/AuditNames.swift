@@ -19,10 +19,15 @@ enum AuditNames {
         String(path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...])
     }
 
+    /// The part before the last slash.
+    static func folder(_ path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
     /// Rotated files of a trail in the order of their names, which is that of their times; with their folder.
     static func rotated(of path: String) -> [String] {
-        let slash = path.lastIndex(of: "/")
-        let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let folder = folder(path)
         guard let stream = opendir(folder) else { return [] }
         defer { closedir(stream) }
         var found: [(moment: Substring, number: Int, name: String)] = []

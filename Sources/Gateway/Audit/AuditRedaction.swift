@@ -16,6 +16,8 @@ struct AuditRedaction {
     static let maxContentByteCount = 32_768
     static let maxByteCount = 49_152
     private static var maxDepth: Int { 32 }
+    /// Of a name that a secret's path may begin with, escapes counted as they stand.
+    private static var maxHolderByteCount: UInt32 { 512 }
 
     private let content: ByteView
     private let secrets: AuditSecrets
@@ -115,8 +117,11 @@ struct AuditRedaction {
         var count = 1
         var place = depth - 1
         while place >= 0, count < AuditSecrets.maxPathCount {
-            if frames[place].name >= 0 {
-                path[count] = plain(frames[place].name, tape, &scratch)
+            let holder = frames[place].name
+            // A longer one is no member's of the API, and would be looked at again for each member that it holds.
+            if holder >= 0, tape.nodes[holder].range.count > Self.maxHolderByteCount { break }
+            if holder >= 0 {
+                path[count] = plain(holder, tape, &scratch)
                 count += 1
             }
             place -= 1

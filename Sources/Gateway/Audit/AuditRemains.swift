@@ -46,6 +46,13 @@ struct AuditRemains {
         }
     }
 
+    /// The wall seconds that a file's first line tells, or 0.
+    static func beginning(_ bytes: [UInt8]) -> Int64 {
+        let text = String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
+        guard let place = text.range(of: "\"time\":\"") else { return 0 }
+        return UTCTime.seconds((text[place.upperBound...].prefix(19) + "Z").utf8) ?? 0
+    }
+
     private init(lastDigest: InlineArray<32, UInt8>, lastWriter: [UInt8]) {
         self.lastDigest = lastDigest
         self.lastWriter = lastWriter

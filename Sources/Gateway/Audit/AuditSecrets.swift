@@ -6,23 +6,52 @@ internal import OpenStack
 ///
 /// - Shape: compared without case and without what is neither letter nor digit, so that `admin_pass` is `adminPass`.
 enum SecretNames {
+    /// A word with the letters that it has, a bit for each, so that most names are told from it at a glance.
+    private struct Word {
+        let text: StaticString
+        let letters: UInt32
+
+        init(_ text: StaticString) {
+            self.text = text
+            letters = SecretNames.letters(ByteView(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        }
+    }
+
+    // Inline, since all loops read them: an array would be counted for each look.
     /// Parts of names.
-    private static let parts: [StaticString] = [
-        "password", "passwd", "passphrase", "adminpass", "rootpass", "secret", "token", "credential",
-        "privatekey", "accesskey", "apikey", "authkey", "encryptionkey", "sessionkey", "signingkey",
-        "userdata", "connectioninfo", "transporturl", "authoriz", "authenticat", "internalaccesspath",
+    private static let parts: InlineArray<21, Word> = [
+        Word("password"), Word("passwd"), Word("passphrase"), Word("adminpass"), Word("rootpass"),
+        Word("secret"), Word("token"), Word("credential"), Word("privatekey"), Word("accesskey"),
+        Word("apikey"), Word("authkey"), Word("encryptionkey"), Word("sessionkey"), Word("signingkey"),
+        Word("userdata"), Word("connectioninfo"), Word("transporturl"), Word("authoriz"),
+        Word("authenticat"), Word("internalaccesspath"),
     ]
     /// Whole names.
-    private static let wholes: [StaticString] = [
-        "auth", "pass", "pw", "pwd", "pin", "otp", "totp", "content", "contents", "cookie", "setcookie",
-        "xauth",
+    private static let wholes: InlineArray<12, Word> = [
+        Word("auth"), Word("pass"), Word("pw"), Word("pwd"), Word("pin"), Word("otp"), Word("totp"),
+        Word("content"), Word("contents"), Word("cookie"), Word("setcookie"), Word("xauth"),
     ]
 
     /// Tells whether a name, without escapes, is one of a secret.
     static func contains(_ name: ByteView) -> Bool {
-        for part in parts where find(part, in: name) { return true }
-        for whole in wholes where name.namesSame(whole) { return true }
+        let letters = letters(name)
+        for index in parts.indices where letters & parts[index].letters == parts[index].letters {
+            if find(parts[index].text, in: name) { return true }
+        }
+        for index in wholes.indices where letters == wholes[index].letters {
+            if name.namesSame(wholes[index].text) { return true }
+        }
         return false
+    }
+
+    /// A bit for each ASCII letter in a name.
+    private static func letters(_ name: ByteView) -> UInt32 {
+        var letters: UInt32 = 0
+        for byte in name {
+            let place = ASCII.lowercased(byte) &- 0x61
+            if place < 26 { letters |= 1 << UInt32(place) }
+        }
+        return letters
     }
 
     /// For cold paths.

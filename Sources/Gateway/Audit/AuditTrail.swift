@@ -1,5 +1,6 @@
 internal import Bytes
 internal import COpenSSL
+internal import Glibc
 internal import Logging
 internal import Loop
 internal import Synchronization
@@ -28,8 +29,9 @@ final class AuditTrail: Sendable {
     let process: Content
     let workerCount: Int
     private let state: Guarded<State>
-    private let failing = Atomic<Int32>(0)
-    private let isBroken = Atomic<Bool>(false)
+    /// Writers whose lines the disk does not take.
+    private let failing = Guarded(0)
+    private let broken = Atomic<Bool>(false)
     let failureCount = Atomic<UInt64>(0)
     let byteCount = Atomic<UInt64>(0)
     let rotationCount = Atomic<UInt64>(0)
@@ -59,51 +61,67 @@ final class AuditTrail: Sendable {
             found = AuditRemains(
                 try file.readEnd(limit: AuditRemains.maxByteCount), byteCount: file.byteCount)
         }
+        let begunAt = AuditRemains.beginning(try file.readBeginning(limit: 1_024))
         var state = State(file: file)
         state.lastDigest = found.lastDigest
+        state.begunAt = begunAt
+        if settings.durability == .synced {
+            _ = RecordFile.synchronizeFolder(AuditNames.folder(settings.file.path))
+        }
         self.state = Guarded(state)
     }
 
-    /// The disk said that it lost what was written: nobody can tell what, so that nothing is certain until a restart.
-    func fail(_ code: Int32) {
-        isBroken.store(true, ordering: .relaxed)
-        note(code)
-    }
+    /// Nobody can tell any more what the disk has, or the file is gone: nothing is certain until a restart.
+    var isBroken: Bool { broken.load(ordering: .relaxed) }
 
-    /// The errno value of the last write or synchronization; 0 when it went well.
-    var failureCode: Int32 { failing.load(ordering: .relaxed) }
+    func breakOff(_ reason: String) {
+        failureCount.wrappingAdd(1, ordering: .relaxed)
+        guard !broken.exchange(true, ordering: .relaxed) else { return }
+        log.critical(
+            "the audit trail is broken until a restart",
+            metadata: [
+                "file": "\(settings.file.path)", "reason": "\(reason)",
+                "on_failure": "\(settings.onFailure.rawValue)",
+            ])
+    }
 
     /// Appends whole lines, the last of which has `digest`.
     ///
     /// - Returns: the errno value, 0 for none; with another, nothing was appended.
     func append(_ lines: ByteView, digest: InlineArray<32, UInt8>, wallSeconds: Int64) -> Int32 {
-        guard !isBroken.load(ordering: .relaxed) else { return failureCode }
+        guard !isBroken else { return EIO }
+        var isFragment = false
         let code = state.withLock { state in
             let code = state.file.append(lines)
-            // A piece that could not be taken back is a fragment, which the next start marks.
-            if state.file.fragmentByteCount > 0 { isBroken.store(true, ordering: .relaxed) }
+            isFragment = state.file.fragmentByteCount > 0
             guard code == 0 else { return code }
             state.lastDigest = digest
             if state.begunAt == 0 { state.begunAt = wallSeconds }
             return 0
         }
-        note(code)
-        if code == 0 { byteCount.wrappingAdd(UInt64(lines.count), ordering: .relaxed) }
+        // The next start marks it; lines behind it would be none.
+        if isFragment { breakOff("a piece could be neither written nor taken back") }
+        if code == 0 {
+            byteCount.wrappingAdd(UInt64(lines.count), ordering: .relaxed)
+        } else {
+            failureCount.wrappingAdd(1, ordering: .relaxed)
+        }
         return code
     }
 
     /// A descriptor to synchronize the file by; negative for none.
     func duplicate() -> Int32 { state.withLock { $0.file.duplicate() } }
 
-    /// Notes how the disk does; each change is one log line.
-    func note(_ code: Int32) {
-        if code == 0, isBroken.load(ordering: .relaxed) { return }
-        let before = failing.exchange(code, ordering: .relaxed)
-        if code != 0 { failureCount.wrappingAdd(1, ordering: .relaxed) }
-        guard (before == 0) != (code == 0) else { return }
-        if code == 0 {
+    /// Notes that a writer's lines are not taken any more, or are again; the first and the last are log lines.
+    func noteFailing(_ code: Int32) {
+        let (before, after) = failing.withLock { count in
+            let before = count
+            count += code == 0 ? -1 : 1
+            return (before, count)
+        }
+        if after == 0 {
             log.notice("the audit trail is written again", metadata: ["file": "\(settings.file.path)"])
-        } else {
+        } else if before == 0 {
             log.critical(
                 "the audit trail cannot be written",
                 metadata: [
@@ -113,45 +131,86 @@ final class AuditTrail: Sendable {
         }
     }
 
+    /// Notes that lines are lost at the end.
+    func noteLost(_ count: Int) {
+        log.critical(
+            "lines of the audit trail were not written",
+            metadata: ["file": "\(settings.file.path)", "bytes": "\(count)"])
+    }
+
+    /// Tells whether the file is still the one of its name; looked at now and then.
+    func lookForFile() {
+        guard state.withLock({ !$0.file.hasItsName }) else { return }
+        breakOff("the file was moved or removed")
+    }
+
     // MARK: - Rotation
 
     /// Tells whether the file has grown to its size or age.
-    func needsRotation(wallSeconds: Int64) -> Bool {
-        state.withLock { state in
-            if let size = settings.rotation.byteCount, state.file.byteCount >= UInt64(size) { return true }
-            guard let age = settings.rotation.age, state.begunAt > 0 else { return false }
-            return wallSeconds - state.begunAt >= Int64(age.nanoseconds / 1_000_000_000)
-        }
+    func needsRotation(wallSeconds: Int64) -> Bool { state.withLock { isDue($0, wallSeconds) } }
+
+    private func isDue(_ state: borrowing State, _ wallSeconds: Int64) -> Bool {
+        if let size = settings.rotation.byteCount, state.file.byteCount >= UInt64(size) { return true }
+        guard let age = settings.rotation.age, state.begunAt > 0 else { return false }
+        return wallSeconds - state.begunAt >= Int64(age.nanoseconds / 1_000_000_000)
     }
 
     /// How far a rotation came.
     enum Rotation { case done, onlyEnded, refused }
 
-    /// Ends the file by `last`, gives it its new name, and begins the next one by `first`.
+    /// What a rotation writes: the line that ends the file, and the one that begins the next.
+    struct Lines {
+        let last: Content
+        let lastDigest: InlineArray<32, UInt8>
+        let first: Content
+        let firstDigest: InlineArray<32, UInt8>
+    }
+
+    /// Ends the file, gives it a new name, and begins the next one, where it has still grown to its size or age.
     ///
-    /// - Returns: `.onlyEnded` when `last` stands in the file, which goes on all the same; `.refused` when nothing was done.
-    func rotate(
-        to name: String, wallSeconds: Int64, last: ByteView, lastDigest: InlineArray<32, UInt8>,
-        first: ByteView, firstDigest: InlineArray<32, UInt8>
-    ) -> Rotation {
+    /// Asked and done under one lock, so that of several loops one does it.
+    /// - Returns: `.onlyEnded` when the last line stands in the file, which goes on all the same; `.refused` when nothing was
+    ///   done, nor any line made.
+    func rotate(time: String, wallSeconds: Int64, _ make: (String) -> Lines) -> Rotation {
+        guard !isBroken else { return .refused }
+        let path = settings.file.path
         var code: Int32 = 0
         let rotation: Rotation = state.withLock { state in
-            code = state.file.append(last)
+            guard isDue(state, wallSeconds), let name = AuditNames.rotated(path, time: time) else {
+                return .refused
+            }
+            let lines = make(name)
+            code = state.file.append(lines.last.bytes)
             guard code == 0 else { return .refused }
-            state.lastDigest = lastDigest
-            if settings.durability == .synced { code = state.file.synchronize() }
-            if code == 0 { code = state.file.rotate(to: name) }
+            state.lastDigest = lines.lastDigest
+            let old = settings.durability == .synced ? state.file.duplicate() : -1
+            code = state.file.rotate(to: name)
+            if old >= 0 { settle(old) }
             guard code == 0 else { return .onlyEnded }
-            code = state.file.append(first)
-            // An empty file is no harm: the next batch begins it, and the names tell that it follows.
+            code = state.file.append(lines.first.bytes)
+            // An empty file is no harm: the next batch begins it, and a start looks at the file before it.
             guard code == 0 else { return .onlyEnded }
-            state.lastDigest = firstDigest
+            state.lastDigest = lines.firstDigest
             state.begunAt = wallSeconds
             return .done
         }
-        note(code)
-        if rotation == .done { rotationCount.wrappingAdd(1, ordering: .relaxed) }
-        return rotation
+        if code != 0 { failureCount.wrappingAdd(1, ordering: .relaxed) }
+        guard rotation == .done else { return rotation }
+        rotationCount.wrappingAdd(1, ordering: .relaxed)
+        if let kept = settings.rotation.keptFileCount {
+            AuditQueue.run { AuditNames.removeOldest(path, keeping: kept) }
+        }
+        return .done
+    }
+
+    /// Has the disk keep a file that was rotated, and its name, before anything of the next one counts as kept: the queue
+    /// does one after the other.
+    private func settle(_ descriptor: Int32) {
+        AuditQueue.run { [self] in
+            let code = RecordFile.synchronizeAndClose(descriptor)
+            if code != 0 { breakOff("fdatasync: \(SystemError.describe(code))") }
+            _ = RecordFile.synchronizeFolder(AuditNames.folder(settings.file.path))
+        }
     }
 }
 

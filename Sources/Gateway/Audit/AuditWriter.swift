@@ -35,6 +35,8 @@ final class AuditWriter {
     var fold = AuditFold()
     /// When windows that are over are looked for next; 0 while none is open.
     var foldsAt: UInt64 = 0
+    /// The wall second at which the file was last looked for.
+    var lookedForFileAt: Int64 = 0
     let hash = KeyedHash.random()
     private(set) var lostCount: UInt64 = 0
     private(set) var eventCount: UInt64 = 0
@@ -46,8 +48,22 @@ final class AuditWriter {
         chain = AuditChain(&random)
     }
 
-    /// Whether the last write or synchronization failed.
-    var isFailing: Bool { trail.failureCode != 0 }
+    /// The errno value of the last write; 0 when the file has all that was to be written then.
+    private var failureCode: Int32 = 0
+    /// Nothing is taken any more; exchanges that end now are lost.
+    private var hasEnded = false
+    /// What the held answers were last looked at with.
+    private var lookedAt: (safeMark: UInt64, isFailing: Bool) = (0, false)
+
+    /// Whether its lines cannot be kept.
+    var isFailing: Bool { failureCode != 0 || trail.isBroken }
+
+    /// Whether held answers may go that could not when they were last looked at.
+    func mayReleaseMore() -> Bool {
+        guard !held.isEmpty, lookedAt != (safeMark, isFailing) else { return false }
+        lookedAt = (safeMark, isFailing)
+        return true
+    }
 
     var isEmpty: Bool { lines.isEmpty }
     /// Nothing has to be written, and no window is open.
@@ -170,9 +186,11 @@ final class AuditWriter {
     }
 
     /// Appends an event that `body` writes; its mark, or nil when there is no room for it, and it is lost.
-    func appendEvent(_ body: (inout Buffer) -> Void) -> UInt64? {
+    func appendEvent(_ weight: AuditWeight, _ body: (inout Buffer) -> Void) -> UInt64? {
+        // While nothing can be written, half of the room is for what changed something.
+        let room = weight == .change ? Self.maxByteCount - Self.reservedByteCount : Self.maxByteCount / 2
         let isTaken =
-            lines.count < Self.maxByteCount - Self.reservedByteCount
+            !hasEnded && lines.count < room
             && append { lines, _ in
                 lines.append("\"event\":")
                 body(&lines)
@@ -201,74 +219,79 @@ final class AuditWriter {
 
     // MARK: - Writing
 
-    /// Appends this round's lines to the file; the errno value, 0 for none.
-    func write(wallSeconds: Int64) -> Int32 {
-        guard !lines.isEmpty else { return 0 }
+    /// Appends the lines that are due to the file, unless the disk refused a moment ago.
+    func write(now: UInt64, wallSeconds: Int64) {
+        guard !lines.isEmpty, failureCode == 0 || now >= retriesAt else { return }
         let code = trail.append(lines.readable, digest: chain.previous, wallSeconds: wallSeconds)
-        guard code == 0 else { return code }
+        if (code == 0) != (failureCode == 0) { trail.noteFailing(code) }
+        failureCode = code
+        guard code == 0 else { return retriesAt = now + Self.retryNanoseconds }
         writeCount += 1
         lines.removeAll()
         writtenMark = mark
         if trail.settings.durability != .synced { safeMark = mark }
-        return 0
-    }
-
-    /// Writes unless the disk refused a moment ago.
-    func writeIfDue(now: UInt64, wallSeconds: Int64) {
-        guard !lines.isEmpty, !isFailing || now >= retriesAt else { return }
-        if write(wallSeconds: wallSeconds) != 0 { retriesAt = now + Self.retryNanoseconds }
     }
 
     /// Events up to here wait for the disk; nil for none.
     var unsyncedMark: UInt64? {
-        trail.settings.durability == .synced && writtenMark > safeMark ? writtenMark : nil
+        trail.settings.durability == .synced && !trail.isBroken && writtenMark > safeMark ? writtenMark : nil
     }
 
     /// The disk has all events up to `mark`.
-    func synced(to mark: UInt64) { safeMark = max(safeMark, mark) }
+    func synced(to mark: UInt64) {
+        // Once it said that it lost something, its word that it has something is worth nothing.
+        if !trail.isBroken { safeMark = max(safeMark, mark) }
+    }
 
     /// Ends the chain.
-    func end(time: Content, wallSeconds: Int64) {
+    func end(time: Content, now: UInt64, wallSeconds: Int64) {
+        guard !hasEnded else { return }
         appendSigned { lines in
             lines.append("\"end\":{\"time\":\"")
             lines.append(time.bytes)
             lines.append("\"")
         }
-        _ = write(wallSeconds: wallSeconds)
+        hasEnded = true
+        retriesAt = 0
+        write(now: now, wallSeconds: wallSeconds)
+        if !lines.isEmpty { trail.noteLost(lines.count) }
     }
 
-    /// Goes on in a new file; with no lines that wait.
+    /// Goes on in a new file where it is time; with no lines that wait.
     func rotate(time: Content, wallSeconds: Int64) {
-        let path = trail.settings.file.path
-        guard let name = AuditNames.rotated(path, time: time.bytes.string) else { return }
         let before = chain
-        let (from, to) = (Content(text: AuditNames.last(path)), Content(text: AuditNames.last(name)))
-        appendSigned { lines in
-            lines.append("\"rotation\":{\"from\":\"")
-            lines.appendJSONEscaped(from.bytes)
-            lines.append("\",\"to\":\"")
-            lines.appendJSONEscaped(to.bytes)
-            lines.append("\"")
+        var ended = chain
+        let from = Content(text: AuditNames.last(trail.settings.file.path))
+        let rotation = trail.rotate(time: time.bytes.string, wallSeconds: wallSeconds) { name in
+            let to = Content(text: AuditNames.last(name))
+            appendSigned { lines in
+                lines.append("\"rotation\":{\"from\":\"")
+                lines.appendJSONEscaped(from.bytes)
+                lines.append("\",\"to\":\"")
+                lines.appendJSONEscaped(to.bytes)
+                lines.append("\"")
+            }
+            ended = chain
+            let last = Content(lines.readable)
+            lines.removeAll()
+            appendSigned { lines in
+                lines.append("\"rotation\":{\"after\":\"")
+                lines.appendJSONEscaped(to.bytes)
+                lines.append("\",\"sha256\":\"")
+                Self.append(ended.previous, to: &lines)
+                lines.append("\",\"time\":\"")
+                lines.append(time.bytes)
+                lines.append("\"")
+            }
+            let first = Content(lines.readable)
+            lines.removeAll()
+            return AuditTrail.Lines(
+                last: last, lastDigest: ended.previous, first: first, firstDigest: chain.previous)
         }
-        let (last, ended) = (Content(lines.readable), chain)
-        lines.removeAll()
-        appendSigned { lines in
-            lines.append("\"rotation\":{\"after\":\"")
-            lines.appendJSONEscaped(to.bytes)
-            lines.append("\",\"sha256\":\"")
-            Self.append(ended.previous, to: &lines)
-            lines.append("\"")
-        }
-        let rotation = trail.rotate(
-            to: name, wallSeconds: wallSeconds, last: last.bytes, lastDigest: ended.previous,
-            first: lines.readable, firstDigest: chain.previous)
-        lines.removeAll()
         switch rotation {
         case .done: break
-        case .onlyEnded: return chain = ended
-        case .refused: return chain = before
+        case .onlyEnded: chain = ended
+        case .refused: chain = before
         }
-        guard let kept = trail.settings.rotation.keptFileCount else { return }
-        AuditNames.removeOldest(path, keeping: kept)
     }
 }

@@ -20,9 +20,20 @@ extension Worker {
     func auditAnswer(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
         guard let audit, !connection.pointee.isAdmin, !exchange.pointee.isAudited else { return }
         exchange.pointee.auditedFailure = exchange.pointee.failure
-        let mark = recordEvent(exchange, audit)
+        let event = recordEvent(exchange, audit)
         exchange.pointee.isAudited = true
-        guard let mark else { return }
+        let mark: UInt64
+        switch event {
+        case .recorded(let made): mark = made
+        case .none: return
+        case .lost:
+            // What changed something is not told of without its event, unless the settings say so.
+            guard auditWeight(exchange) == .change, audit.trail.settings.onFailure != .continue,
+                audit.trail.settings.durability != .bestEffort
+            else { return }
+            mark = .max
+            abortDownstream(exchange)
+        }
         let weight = auditWeight(exchange)
         // What a stream is given to send leaves with its connection.
         guard
@@ -38,7 +49,9 @@ extension Worker {
         guard let audit, exchange.pointee.fetch == nil, exchange.pointee.call == nil,
             auditRule(of: exchange)?.record == .each
         else { return }
-        _ = audit.appendEvent { appendAuditEvent(exchange, status: 0, outcome: .pending, to: &$0) }
+        _ = audit.appendEvent(.change) {
+            appendAuditEvent(exchange, status: 0, outcome: .pending, to: &$0)
+        }
     }
 
     /// Records an exchange at its end: one that was never answered, or whose answer broke off.
@@ -50,8 +63,17 @@ extension Worker {
         _ = recordEvent(exchange, audit)
     }
 
-    /// Appends the exchange's event; nil when there is none to wait for.
-    private func recordEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> UInt64? {
+    /// What became of an exchange's event.
+    private enum Recorded {
+        case recorded(UInt64)
+        /// It is folded into another, or not wanted.
+        case none
+        /// There was no room for it.
+        case lost
+    }
+
+    /// Appends the exchange's event.
+    private func recordEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> Recorded {
         // Whoever writes an answer has parts of it there.
         swap(&scratch, &auditScratch)
         swap(&key, &auditKey)
@@ -60,8 +82,15 @@ extension Worker {
             swap(&key, &auditKey)
         }
         switch auditRule(of: exchange)?.record {
-        case .off, nil: return nil
-        case .each: return audit.appendEvent { appendAuditEvent(exchange, to: &$0) }
+        case .off, nil: return .none
+        case .each:
+            // It may be made twice, the first time without room for the end of its line.
+            let notes = exchange.pointee.auditNotes
+            let mark = audit.appendEvent(auditWeight(exchange)) {
+                exchange.pointee.auditNotes = notes
+                appendAuditEvent(exchange, to: &$0)
+            }
+            return mark.map { .recorded($0) } ?? .lost
         case .folded: return foldEvent(exchange, audit)
         }
     }
@@ -74,9 +103,9 @@ extension Worker {
     // MARK: - Folding
 
     /// The first of equal reads has its event, the others are counted until the window ends.
-    private func foldEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> UInt64? {
+    private func foldEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> Recorded {
         let key = foldKey(exchange, audit)
-        if audit.fold.count(key, now: now, wallMicroseconds: wallMicroseconds) { return nil }
+        if audit.fold.count(key, now: now, wallMicroseconds: wallMicroseconds) { return .none }
         auditText.removeAll()
         appendAuditEvent(exchange, to: &auditText)
         let event = Content(auditText.readable)
@@ -87,7 +116,8 @@ extension Worker {
             appendFolded(ended, audit)
         }
         if audit.foldsAt == 0 { audit.foldsAt = now + window }
-        return audit.appendEvent { $0.append(event.bytes) }
+        let mark = audit.appendEvent(auditWeight(exchange)) { $0.append(event.bytes) }
+        return mark.map { .recorded($0) } ?? .lost
     }
 
     /// What makes reads equal: who, from where, what, and how it ended.
@@ -100,6 +130,9 @@ extension Worker {
                 identity.withProjectID { auditText.append($0) }
             }
         }
+        if exchange.pointee.identity == nil, let token = userToken(exchange) {
+            auditText.appendHexadecimal(audit.hash.hash(token))
+        }
         auditText.append("|")
         exchange.pointee.client.append(to: &auditText)
         auditText.append("|")
@@ -111,8 +144,7 @@ extension Worker {
         if exchange.pointee.head.byteCount > 0 {
             auditText.append(head.view(exchange.pointee.head.methodName))
             auditText.append(" ")
-            let target = head.view(exchange.pointee.head.target.whole)
-            auditText.append(target.view(0, min(target.count, 8_192)))
+            auditText.appendHexadecimal(audit.hash.hash(head.view(exchange.pointee.head.target.whole)))
         }
         return audit.hash.hash(auditText.readable) | 1
     }
@@ -120,7 +152,7 @@ extension Worker {
     /// Appends the event that ends a window: the first one's, with a new id, and how many there were.
     private func appendFolded(_ place: AuditFold.Place, _ audit: AuditWriter) {
         guard let event = place.event else { return }
-        _ = audit.appendEvent { appendFoldedEvent(event.bytes, place, to: &$0) }
+        _ = audit.appendEvent(.read) { appendFoldedEvent(event.bytes, place, to: &$0) }
     }
 
     private func appendFoldedEvent(_ event: ByteView, _ place: AuditFold.Place, to buffer: inout Buffer) {
@@ -161,7 +193,7 @@ extension Worker {
     /// Ends windows whose time is over; all of them at the end.
     func endFolds(isEnd: Bool) {
         guard let audit else { return }
-        while let place = audit.fold.takeEnded(now: now, isEnd: isEnd) { appendFolded(place, audit) }
+        for place in audit.fold.takeEnded(now: now, isEnd: isEnd) { appendFolded(place, audit) }
         audit.foldsAt = audit.fold.openCount > 0 ? now + 1_000_000_000 : 0
     }
 
@@ -210,19 +242,19 @@ extension Worker {
         guard let audit else { return }
         if audit.trail.settings.durability == .bestEffort {
             if audit.byteCount >= 65_536 {
-                audit.writeIfDue(now: now, wallSeconds: wallSeconds)
+                audit.write(now: now, wallSeconds: wallSeconds)
             } else if !audit.isEmpty, flushesAt == 0 {
                 flushesAt = now + 100_000_000
             }
         } else {
-            audit.writeIfDue(now: now, wallSeconds: wallSeconds)
+            audit.write(now: now, wallSeconds: wallSeconds)
         }
         if let mark = audit.unsyncedMark, !audit.isSyncing { synchronize(audit, mark) }
         releaseHeld(audit)
     }
 
     private func releaseHeld(_ audit: AuditWriter) {
-        guard !audit.held.isEmpty else { return }
+        guard audit.mayReleaseMore() else { return }
         let held = audit.takeHeld()
         for handle in held {
             guard let connection = downstreams.find(handle), connection.pointee.state != .closed else {
@@ -238,14 +270,18 @@ extension Worker {
     /// Has the disk keep what was written, beside the loop; the answers that wait go when it has.
     private func synchronize(_ audit: AuditWriter, _ mark: UInt64) {
         let descriptor = audit.trail.duplicate()
-        guard descriptor >= 0 else { return audit.trail.note(-descriptor) }
+        guard descriptor >= 0 else { return audit.trail.breakOff(SystemError.describe(-descriptor)) }
         audit.isSyncing = true
         AuditQueue.run { [self] in
             let code = RecordFile.synchronizeAndClose(descriptor)
             mail { worker in
                 guard let audit = worker.audit else { return }
                 audit.isSyncing = false
-                if code == 0 { audit.synced(to: mark) } else { audit.trail.fail(code) }
+                if code == 0 {
+                    audit.synced(to: mark)
+                } else {
+                    audit.trail.breakOff("fdatasync: \(SystemError.describe(code))")
+                }
                 worker.settleAudit()
             }
         }
@@ -256,9 +292,13 @@ extension Worker {
         guard let audit else { return }
         if audit.foldsAt != 0, audit.foldsAt <= now { endFolds(isEnd: false) }
         if audit.trail.settings.durability == .bestEffort {
-            audit.writeIfDue(now: now, wallSeconds: wallSeconds)
+            audit.write(now: now, wallSeconds: wallSeconds)
         }
         settleAudit()
+        if wallSeconds != audit.lookedForFileAt {
+            audit.lookedForFileAt = wallSeconds
+            audit.trail.lookForFile()
+        }
         guard audit.isEmpty, audit.trail.needsRotation(wallSeconds: wallSeconds) else { return }
         audit.rotate(time: Self.timeNow, wallSeconds: wallSeconds)
     }
@@ -282,7 +322,8 @@ extension Worker {
     func endAudit() {
         guard let audit else { return }
         endFolds(isEnd: true)
-        audit.end(time: Self.timeNow, wallSeconds: wallSeconds)
+        settleAudit()
+        audit.end(time: Self.timeNow, now: now, wallSeconds: wallSeconds)
     }
 
     /// `2026-09-01T10:00:00.123456Z`

@@ -58,9 +58,15 @@ extension Worker {
         if !buffer.appendAuditText(text, atMost: limit) { cuts.insert(kind) }
     }
 
+    /// Appends the id of a party; CADF keeps two words for itself, which are written as references then.
+    private func appendID(_ text: ByteView, _ cuts: inout AuditCuts, to buffer: inout Buffer) {
+        if text.equals("target") || text.equals("initiator") { buffer.append("./") }
+        append(text, AuditBound.id, .ids, &cuts, to: &buffer)
+    }
+
     /// Appends a user's id with the quote that ends it, and the members that say more.
     private func append(_ identity: Identity, _ cuts: inout AuditCuts, to buffer: inout Buffer) {
-        identity.withUserID { append($0, AuditBound.id, .ids, &cuts, to: &buffer) }
+        identity.withUserID { appendID($0, &cuts, to: &buffer) }
         buffer.append("\"")
         buffer.appendAuditMember(",\"name\":\"", identity.userName, atMost: AuditBound.name, .names, &cuts)
         buffer.appendAuditMember(
@@ -161,9 +167,7 @@ extension Worker {
         if rule.targetParameter >= 0 {
             appendAuditParameter(exchange, Int(rule.targetParameter), rule, &cuts, to: &buffer)
         } else if !exchange.pointee.auditNotes.targetID.isEmpty {
-            exchange.pointee.auditNotes.targetID.withView {
-                append($0, AuditBound.id, .ids, &cuts, to: &buffer)
-            }
+            exchange.pointee.auditNotes.targetID.withView { appendID($0, &cuts, to: &buffer) }
         } else if parent >= 0 {
             appendAuditParameter(exchange, parent, rule, &cuts, to: &buffer)
         } else {
@@ -204,6 +208,6 @@ extension Worker {
         scratch.removeAll()
         let path = exchange.pointee.headBytes.view(exchange.pointee.head.target.path)
         PercentCoding.decode(path.view(range), plusIsSpace: false, into: &scratch)
-        append(scratch.readable, AuditBound.id, .ids, &cuts, to: &buffer)
+        appendID(scratch.readable, &cuts, to: &buffer)
     }
 }

@@ -15,15 +15,7 @@ extension Worker {
         let path = target.form == .asterisk ? bytes.view(target.whole) : bytes.view(target.path)
         scratch.removeAll()
         if path.isEmpty { scratch.append("/") }
-        var start = 0
-        for place in 0..<exchange.pointee.route.parameterCount
-        where rule.secretParameters & 1 << UInt8(place) != 0 {
-            let range = exchange.pointee.route.parameters[place]
-            scratch.append(path.view(start, range.lower - start))
-            scratch.append("***")
-            start = range.upper
-        }
-        scratch.append(path.view(start, path.count - start))
+        appendAuditSegments(exchange, path, rule, to: &scratch)
         if target.hasQuery {
             scratch.append("?")
             appendAuditQuery(bytes.view(target.query), to: &scratch)
@@ -32,6 +24,35 @@ extension Worker {
             cuts.insert(.requestPath)
         }
         buffer.append("\"")
+    }
+
+    /// Appends a path with those segments hidden that are secrets: parameters of the operation that it names, and whatever
+    /// stands behind a word for secrets, where it names none.
+    private func appendAuditSegments(
+        _ exchange: ExchangePointer, _ path: ByteView, _ rule: AuditRule, to output: inout Buffer
+    ) {
+        var isSecret = false
+        var index = 0
+        while index < path.count {
+            if path[index] == 0x2F {
+                output.append(0x2F)
+                index += 1
+                continue
+            }
+            let start = index
+            while index < path.count, path[index] != 0x2F { index += 1 }
+            let segment = path.view(start, index - start)
+            for place in 0..<exchange.pointee.route.parameterCount
+            where rule.secretParameters & 1 << UInt8(place) != 0
+                && exchange.pointee.route.parameters[place].lower == start
+            {
+                isSecret = true
+            }
+            if isSecret { output.append("***") } else { output.append(segment) }
+            key.removeAll()
+            PercentCoding.decode(segment, plusIsSpace: false, into: &key)
+            isSecret = !isSecret && SecretNames.contains(key.readable)
+        }
     }
 
     /// Appends a query with the values of those parameters hidden whose names say that they are secrets.

@@ -31,11 +31,24 @@ extension Service {
         let ended = DispatchGroup()
         for worker in shared.workers {
             ended.enter()
+            // A turn later, so that exchanges that this turn cuts off still have their events.
             worker.mail {
-                $0.endAudit()
-                ended.leave()
+                $0.mail {
+                    $0.endAudit()
+                    ended.leave()
+                }
             }
         }
         _ = ended.wait(timeout: .now() + .seconds(5))
+    }
+}
+
+extension Settings {
+    /// The same with the trail that runs: whether there is one, only a restart changes.
+    func keepingTrail(of running: Settings) -> Settings {
+        guard (audit == nil) != (running.audit == nil) else { return self }
+        var kept = self
+        kept.audit = running.audit
+        return kept
     }
 }

@@ -47,6 +47,8 @@ public final class Service: @unchecked Sendable {
 
     private func start() throws {
         SignalSource.ignore(SIGPIPE)
+        // A limit of file sizes is an error of a write then, as a full disk is.
+        SignalSource.ignore(SIGXFSZ)
         let descriptors = DescriptorLimit.raise()
         let definitions = try Self.readDefinitions(settings)
         noteUnused(settings, definitions)
@@ -157,13 +159,15 @@ public final class Service: @unchecked Sendable {
         accessLog?.reopen { [log] error in
             if let error { log.error("access log not opened again", metadata: ["reason": "\(error)"]) }
         }
+        let named: Settings
         let fresh: Settings
         let configurations: [Configuration]
         let keystone: Keystone?
         let limitStore: LimitStore?
         let tickets: SessionTickets
         do {
-            fresh = try SettingsReader().read(file: file)
+            named = try SettingsReader().read(file: file)
+            fresh = named.keepingTrail(of: settings)
             let definitions = try Self.readDefinitions(fresh)
             noteUnused(fresh, definitions)
             let found = try Self.keystone(fresh, replacing: self.keystone)
@@ -193,7 +197,7 @@ public final class Service: @unchecked Sendable {
             bound[named] = nil
             for worker in shared.workers { worker.mail { $0.dropListener(address, isAdmin: false) } }
         }
-        for key in Self.fixedKeys(settings, fresh) {
+        for key in Self.fixedKeys(settings, named) {
             log.warning("a change that needs a restart was not taken", metadata: ["key": "\(key)"])
         }
         let warnings = configurations[0].tlsWarnings

@@ -20,8 +20,11 @@ enum AuditVerdictText {
                     ? "; \(count(verdict.uncheckedSignatureCount, "signature")) not checked" : "")
         }
         let names = keys.map(\.text).joined(separator: ", ")
+        let signatures = "\(count(verdict.signatureCount, "signature")) by \(names)"
+        // What a signature says of the lines before it holds where the chain to it does.
+        guard verdict.isWhole else { return signatures }
         let proven = verdict.lineCount - verdict.unprovenLineCount
-        return "\(count(verdict.signatureCount, "signature")) by \(names): \(count(proven, "line")) proven, "
+        return "\(signatures): \(count(proven, "line")) proven, "
             + "\(verdict.unprovenLineCount) behind their writer's last signature"
     }
 

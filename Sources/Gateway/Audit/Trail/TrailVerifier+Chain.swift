@@ -136,10 +136,8 @@ extension TrailVerifier {
         guard line.kind == .event else { return }
         writers.values[place].unsignedEvents += 1
         let writer = writers.values[place]
-        // Cannot overflow: the sum of two that are bounded, the larger of which is checked first.
-        if writer.signEvery > 0, writer.signEvery < 1 << 40, !writer.missesHead,
-            writer.unsignedEvents > writer.signEvery + Self.signSlack
-        {
+        // A head stands right behind the last event that may go without one.
+        if writer.signEvery > 0, !writer.missesHead, writer.unsignedEvents > writer.signEvery {
             writers.values[place].missesHead = true
             report(.unsigned, spot, line, "\(writer.unsignedEvents) events of its writer without a signature")
         }

@@ -20,9 +20,6 @@ public final class TrailVerifier {
     /// Lines back that a start or a repair may name.
     static let recentCount = 1_024
     static let maxFragmentCount = 64
-    /// Events behind the `sign_every`-th that may stand before the head: those of one round.
-    static let signSlack: UInt64 = 16_384
-
     /// A place, while its file is known by number.
     struct Spot {
         var file: Int
@@ -93,8 +90,8 @@ public final class TrailVerifier {
     ///
     /// - Parameter isNewest: none follows, so that it may end inside a line.
     /// - Errors: it cannot be read, or there are too many writers.
-    public func read(_ file: String, isNewest: Bool) throws(TrailFailure) {
-        files.append(file)
+    public func read(_ file: TrailFile, isNewest: Bool) throws(TrailFailure) {
+        files.append(file.path)
         rotation = nil
         var blocks = try TrailBlocks(file)
         var line = 0
