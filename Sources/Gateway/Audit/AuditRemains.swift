@@ -53,14 +53,13 @@ struct AuditRemains {
         return UTCTime.seconds((text[place.upperBound...].prefix(19) + "Z").utf8) ?? 0
     }
 
-    private init(lastDigest: InlineArray<32, UInt8>, lastWriter: [UInt8]) {
-        self.lastDigest = lastDigest
-        self.lastWriter = lastWriter
-        lacksLineFeed = false
+    /// The same for a file without a whole line, which follows another one.
+    func following(_ before: AuditRemains) -> AuditRemains {
+        var found = self
+        found.lastDigest = before.lastDigest
+        found.lastWriter = before.lastWriter
+        return found
     }
-
-    /// The same for the file that follows: nothing has to be marked in it.
-    var ofAnotherFile: AuditRemains { AuditRemains(lastDigest: lastDigest, lastWriter: lastWriter) }
 
     /// One JSON object that begins as the lines of a trail do.
     private static func isLine(_ line: ArraySlice<UInt8>) -> Bool {
