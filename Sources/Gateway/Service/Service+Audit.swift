@@ -16,7 +16,7 @@ extension Service {
         return try named("audit: \(audit.file.path)") {
             do {
                 return try AuditTrail(audit, key: key, workerCount: settings.workers)
-            } catch let error where error.code == EWOULDBLOCK {
+            } catch let error as SystemError where error.code == EWOULDBLOCK {
                 throw ServiceError("another process writes this trail")
             }
         }
