@@ -22,16 +22,23 @@ struct AuditReviewTests {
         try body(try AuditTrail(settings, key: nil, workerCount: 2), folder)
     }
 
-    private static func writer(_ trail: AuditTrail, _ index: Int) -> AuditWriter {
-        var random = RandomSource()
-        let writer = AuditWriter(trail, worker: index, random: &random)
-        #expect(writer.start(isFirst: index == 0, time: time, wallSeconds: now) == 0)
-        return writer
+    private static func writers(_ trail: AuditTrail, _ count: Int = 1) -> [AuditWriter] {
+        let writers = (0..<count).map { index in
+            var random = RandomSource()
+            return AuditWriter(trail, worker: index, random: &random)
+        }
+        #expect(AuditWriter.begin(writers, time: time, wallSeconds: now) == 0)
+        return writers
     }
 
     private static func append(_ event: String, to writer: AuditWriter) {
         let event = Content(text: event)
-        #expect(writer.appendEvent { $0.append(event.bytes) } != nil)
+        #expect(writer.appendEvent(.read) { $0.append(event.bytes) } != nil)
+    }
+
+    /// Writes whatever waits, however short ago the disk refused.
+    private static func write(_ writer: AuditWriter, seconds: UInt64 = 0) {
+        writer.write(now: seconds * 1_000_000_000, wallSeconds: now)
     }
 
     /// Every line of all of a trail's files.
@@ -44,14 +51,14 @@ struct AuditReviewTests {
 
     @Test func `two loops that rotate at once lose no line and overwrite no file`() throws {
         try Self.withTrail({ $0.rotation.byteCount = 65_536 }) { trail, folder in
-            let writers = [Self.writer(trail, 0), Self.writer(trail, 1)]
+            let writers = Self.writers(trail, 2)
             let count = 20_000
             // Unchecked: each writer is used by one thread alone.
             nonisolated(unsafe) let both = writers
             DispatchQueue.concurrentPerform(iterations: 2) { index in
                 for number in 0..<count {
                     Self.append("{\"number\":\"\(index)-\(number)\"}", to: both[index])
-                    #expect(both[index].write(wallSeconds: Self.now) == 0)
+                    Self.write(both[index])
                     if trail.needsRotation(wallSeconds: Self.now) {
                         both[index].rotate(time: Self.time, wallSeconds: Self.now)
                     }
@@ -69,80 +76,84 @@ struct AuditReviewTests {
     @Test func `a loop whose lines the disk refused is failing whatever another loop could write`() throws {
         try #require(KernelFault.isAvailable)
         try Self.withTrail { trail, _ in
-            let (first, second) = (Self.writer(trail, 0), Self.writer(trail, 1))
+            let writers = Self.writers(trail, 2)
+            let (first, second) = (writers[0], writers[1])
             Self.append("{\"a\":1}", to: first)
             Self.append("{\"b\":1}", to: second)
             KernelFault.fail(.write, code: 28)
             defer { KernelFault.clear() }
-            #expect(first.write(wallSeconds: Self.now) == 28)
-            #expect(second.write(wallSeconds: Self.now) == 0)
-            #expect(first.isFailing)
-            #expect(first.write(wallSeconds: Self.now) == 0)
-            #expect(!first.isFailing && !second.isFailing)
-        }
-    }
-
-    @Test func `what a rotation could not synchronize is never called safe again`() throws {
-        try #require(KernelFault.isAvailable)
-        try Self.withTrail({ $0.durability = .synced }) { trail, _ in
-            let writer = Self.writer(trail, 0)
-            Self.append("{}", to: writer)
-            #expect(writer.write(wallSeconds: Self.now) == 0)
-            KernelFault.fail(.synchronize, code: 5)
-            defer { KernelFault.clear() }
-            writer.rotate(time: Self.time, wallSeconds: Self.now)
-            Self.append("{}", to: writer)
-            _ = writer.write(wallSeconds: Self.now)
-            #expect(trail.failureCode != 0)
+            Self.write(first, seconds: 1)
+            Self.write(second, seconds: 1)
+            #expect(first.isFailing && !second.isFailing)
+            #expect(!first.isEmpty && second.isEmpty && first.safeMark == 0 && second.safeMark == 1)
+            Self.write(first, seconds: 1)
+            #expect(first.isFailing, "not before its pause is over")
+            Self.write(first, seconds: 2)
+            #expect(!first.isFailing && first.safeMark == 1)
         }
     }
 
     @Test func `after a synchronization failed no later one makes events safe`() throws {
         try Self.withTrail({ $0.durability = .synced }) { trail, _ in
-            let writer = Self.writer(trail, 0)
+            let writer = Self.writers(trail)[0]
             Self.append("{}", to: writer)
-            #expect(writer.write(wallSeconds: Self.now) == 0)
+            Self.write(writer)
             let mark = try #require(writer.unsyncedMark)
-            trail.fail(5)
+            trail.breakOff("said so")
             // Linux says so of pages that it gave up.
             writer.synced(to: mark)
             #expect(writer.safeMark < mark)
         }
     }
 
-    /// An event changes what its exchange says of itself, so making it twice tells something else.
-    @Test(arguments: 0...3)
-    func `an event is made to its end once, however little room there is behind it`(_ slack: Int) throws {
-        try Self.withTrail { trail, _ in
-            let writer = Self.writer(trail, 0)
-            let capacity = 256 << 10
-            // Sequence numbers of three digits from here on, so that every line has the same overhead.
-            for _ in 0..<100 { Self.append("{}", to: writer) }
-            let before = writer.byteCount
-            Self.append("{}", to: writer)
-            let overhead = writer.byteCount - before - 2
-            while capacity - writer.byteCount > 2_000 {
-                Self.append("{\"x\":\"\(Self.text(400))\"}", to: writer)
-            }
-            // What ends the line is a brace and a line feed.
-            let length = capacity - writer.byteCount - (overhead - 2) - slack
-            let event = Content(text: "{\"x\":\"\(Self.text(length - 8))\"}")
-            var madeCount = 0
-            _ = writer.appendEvent {
-                $0.append(event.bytes)
-                if !$0.hasOverflowed { madeCount += 1 }
-            }
-            #expect(madeCount == 1)
+    @Test func `a round of any size loses nothing while the disk takes it`() throws {
+        try Self.withTrail { trail, folder in
+            let writer = Self.writers(trail)[0]
+            for number in 0..<6_000 { Self.append("{\"x\":\"\(number) \(Self.text(1_000))\"}", to: writer) }
+            Self.write(writer)
+            #expect(writer.lostCount == 0 && writer.safeMark == 6_000)
+            #expect(try Self.lines(folder).count { $0.contains("\"event\":") } == 6_000)
         }
+    }
+
+    @Test func `a rotation that cannot be leaves no lines behind at each try`() throws {
+        try Self.withTrail({ $0.rotation.byteCount = 65_536 }) { trail, folder in
+            let writer = Self.writers(trail)[0]
+            for _ in 0..<100 { Self.append("{\"x\":\"\(Self.text(1_000))\"}", to: writer) }
+            Self.write(writer)
+            // All names of this second are taken by folders.
+            for number in 1...1_000 {
+                try FileManager.default.createDirectory(
+                    atPath: "\(folder)/audit.jsonl.20260901T100000Z-\(number)",
+                    withIntermediateDirectories: false)
+            }
+            let before = try Data(contentsOf: URL(fileURLWithPath: folder + "/audit.jsonl")).count
+            for _ in 0..<100 { writer.rotate(time: Self.time, wallSeconds: Self.now) }
+            let after = try Data(contentsOf: URL(fileURLWithPath: folder + "/audit.jsonl")).count
+            #expect(after - before < 2_000)
+        }
+    }
+
+    @Test func `a file that is no trail is refused and left as it was`() throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/audit-\(UUID())"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let text = String(repeating: "2026-09-01 something else\n", count: 20_000)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/other.log"))
+        #expect(throws: (any Error).self) {
+            let settings = Settings.Audit(file: Settings.AuditFile(path: folder + "/other.log"))
+            _ = Self.writers(try AuditTrail(settings, key: nil, workerCount: 1))
+        }
+        #expect(try String(contentsOfFile: folder + "/other.log", encoding: .utf8) == text)
     }
 
     private static func text(_ count: Int) -> String { String(repeating: "x", count: max(0, count)) }
 
     @Test func `a trail's age counts from its first line over restarts`() throws {
         try Self.withTrail { trail, folder in
-            let writer = Self.writer(trail, 0)
+            let writer = Self.writers(trail)[0]
             Self.append("{}", to: writer)
-            #expect(writer.write(wallSeconds: Self.now) == 0)
+            Self.write(writer)
             var settings = Settings.Audit(file: Settings.AuditFile(path: folder + "/older.jsonl"))
             settings.rotation.age = .seconds(3_600)
             try FileManager.default.copyItem(
@@ -170,14 +181,12 @@ struct AuditReviewTests {
 
     @Test func `a trail that somebody took away is noticed`() throws {
         try Self.withTrail({ $0.rotation.byteCount = 1 << 30 }) { trail, folder in
-            let writer = Self.writer(trail, 0)
+            let writer = Self.writers(trail)[0]
             try FileManager.default.removeItem(atPath: folder + "/audit.jsonl")
             Self.append("{}", to: writer)
-            _ = writer.write(wallSeconds: Self.now)
-            _ = trail.needsRotation(wallSeconds: Self.now)
-            Self.append("{}", to: writer)
-            _ = writer.write(wallSeconds: Self.now)
-            #expect(trail.failureCode != 0 || FileManager.default.fileExists(atPath: folder + "/audit.jsonl"))
+            Self.write(writer)
+            trail.lookForFile()
+            #expect(writer.isFailing)
         }
     }
 }
