@@ -97,21 +97,27 @@ public struct RecordFile: ~Copyable {
     /// Another descriptor of the file, to synchronize it by while others append; the caller closes it.
     public func duplicate() -> Int32 { CLinux_duplicate(descriptor) }
 
-    /// Gives the file another name and begins an empty one in its place.
+    /// Gives the file another name, appends `last` to it, and begins an empty one in its place.
     ///
-    /// - Errors: the errno value, 0 for none; then the file goes on as it is, under whichever name it has.
-    public mutating func rotate(to other: String) -> Int32 {
+    /// - Returns: the errno value, 0 for none, and whether `last` stands in the file; with an error the file goes on as it is.
+    /// - Errors: `EEXIST` for a name that a file has.
+    public mutating func rotate(to other: String, last: ByteView) -> (code: Int32, isEnded: Bool) {
         let renamed = CLinux_rename(path, other)
-        guard renamed >= 0 else { return -renamed }
+        guard renamed >= 0 else { return (-renamed, false) }
+        let code = append(last)
+        guard code == 0 else {
+            _ = CLinux_rename(other, path)
+            return (code, false)
+        }
         do throws(SystemError) {
             let (fresh, count) = try Self.open(path, mode)
             _ = CLinux_close(descriptor)
             (descriptor, byteCount) = (fresh, count)
             fragmentByteCount = 0
-            return 0
+            return (0, true)
         } catch {
             _ = CLinux_rename(other, path)
-            return error.code
+            return (error.code, true)
         }
     }
 

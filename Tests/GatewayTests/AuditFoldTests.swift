@@ -20,12 +20,11 @@ struct AuditFoldTests {
             #expect(was2)
         }
         let was8 = fold.takeEnded(now: now + 9 * second, isEnd: false)
-        #expect(was8 == nil)
-        var ended: AuditFold.Place?
-        for _ in 0..<16 where ended == nil { ended = fold.takeEnded(now: now + 10 * second, isEnd: false) }
-        #expect(ended?.count == 5)
-        #expect(ended?.firstAt == 1)
-        #expect(ended?.lastAt == 5)
+        #expect(was8.isEmpty)
+        let ended = fold.takeEnded(now: now + 10 * second, isEnd: false)
+        #expect(ended.map(\.count) == [5])
+        #expect(ended.map(\.firstAt) == [1])
+        #expect(ended.map(\.lastAt) == [5])
         #expect(fold.openCount == 0)
     }
 
@@ -69,12 +68,8 @@ struct AuditFoldTests {
             _ = fold.begin(number << 8, event: event, now: second, window: 60 * second, wallMicroseconds: 1)
             if number % 2 == 0 { _ = fold.count(number << 8, now: second, wallMicroseconds: 2) }
         }
-        var count = 0
-        while let place = fold.takeEnded(now: second, isEnd: true) {
-            #expect(place.count == 2)
-            count += 1
-        }
-        #expect(count == 25)
+        let ended = fold.takeEnded(now: second, isEnd: true)
+        #expect(ended.map(\.count) == [UInt64](repeating: 2, count: 25))
         #expect(fold.openCount == 0)
     }
 }

@@ -1,5 +1,4 @@
 import Bytes
-import CLinux
 import Foundation
 import Testing
 
@@ -20,6 +19,12 @@ struct RecordFileTests {
 
     private static func append(_ text: String, to file: inout RecordFile) -> Int32 {
         Array(text.utf8).withUnsafeBufferPointer { file.append($0) }
+    }
+
+    private static func rotate(
+        _ file: inout RecordFile, to name: String, last: String
+    ) -> (code: Int32, isEnded: Bool) {
+        Array(last.utf8).withUnsafeBufferPointer { file.rotate(to: name, last: $0) }
     }
 
     @Test func `what is appended stands behind what was there`() throws {
@@ -63,13 +68,17 @@ struct RecordFileTests {
             let path = folder + "/records"
             var file = try RecordFile(path: path, mode: 0o640)
             #expect(Self.append("old\n", to: &file) == 0)
-            #expect(file.rotate(to: path + ".1") == 0)
+            let rotated = Self.rotate(&file, to: path + ".1", last: "end\n")
+            #expect(rotated.code == 0 && rotated.isEnded)
             #expect(file.byteCount == 0)
             #expect(Self.append("new\n", to: &file) == 0)
-            #expect(Self.text(path + ".1") == "old\n")
+            #expect(Self.text(path + ".1") == "old\nend\n")
             #expect(Self.text(path) == "new\n")
             // A name that cannot be given leaves everything as it is.
-            #expect(file.rotate(to: folder + "/missing/records") != 0)
+            let refused = Self.rotate(&file, to: folder + "/missing/records", last: "end\n")
+            #expect(refused.code == ENOENT && !refused.isEnded)
+            let taken = Self.rotate(&file, to: path + ".1", last: "end\n")
+            #expect(taken.code == EEXIST && !taken.isEnded)
             #expect(Self.append("more\n", to: &file) == 0)
             #expect(Self.text(path) == "new\nmore\n")
         }
@@ -80,9 +89,9 @@ struct RecordFileTests {
             let path = folder + "/records"
             var file = try RecordFile(path: path, mode: 0o640)
             #expect(Self.append("whole\n", to: &file) == 0)
-            CLinux_failNth(0, CLinux_callWrite, 1, ENOSPC)
+            KernelFault.fail(.write, code: ENOSPC)
             #expect(Self.append("nothing\n", to: &file) == ENOSPC)
-            CLinux_failNth(0, CLinux_callWrite, 0, 0)
+            KernelFault.clear()
             #expect(file.byteCount == 6)
             #expect(file.fragmentByteCount == 0)
             #expect(Self.append("again\n", to: &file) == 0)

@@ -16,6 +16,8 @@ final class AuditTrail: Sendable {
         var lastDigest: InlineArray<32, UInt8> = .init(repeating: 0)
         /// Wall seconds of the file's first line; 0 before there is one.
         var begunAt: Int64 = 0
+        /// A rotation failed, and is not tried before.
+        var rotationRestsUntil: Int64 = 0
     }
 
     let settings: Settings.Audit
@@ -39,8 +41,8 @@ final class AuditTrail: Sendable {
 
     /// Opens the trail and looks at its end.
     ///
-    /// - Errors: `SystemError` when the file cannot be opened, locked or read.
-    init(_ settings: Settings.Audit, key: [UInt8]?, workerCount: Int) throws(SystemError) {
+    /// - Errors: `SystemError` when the file cannot be opened, locked or read; `ServiceError` when it is no trail.
+    init(_ settings: Settings.Audit, key: [UInt8]?, workerCount: Int) throws {
         self.settings = settings
         self.key = key.map { AuditKey($0) }
         digester = AuditDigester(key: key)
@@ -61,6 +63,7 @@ final class AuditTrail: Sendable {
             found = AuditRemains(
                 try file.readEnd(limit: AuditRemains.maxByteCount), byteCount: file.byteCount)
         }
+        guard found.isTrail else { throw ServiceError("the file is not an audit trail") }
         let begunAt = AuditRemains.beginning(try file.readBeginning(limit: 1_024))
         var state = State(file: file)
         state.lastDigest = found.lastDigest
@@ -89,7 +92,7 @@ final class AuditTrail: Sendable {
     ///
     /// - Returns: the errno value, 0 for none; with another, nothing was appended.
     func append(_ lines: ByteView, digest: InlineArray<32, UInt8>, wallSeconds: Int64) -> Int32 {
-        guard !isBroken else { return EIO }
+        guard !isBroken || settings.onFailure == .continue else { return EIO }
         var isFragment = false
         let code = state.withLock { state in
             let code = state.file.append(lines)
@@ -141,7 +144,7 @@ final class AuditTrail: Sendable {
     /// Tells whether the file is still the one of its name; looked at now and then.
     func lookForFile() {
         guard state.withLock({ !$0.file.hasItsName }) else { return }
-        breakOff("the file was moved or removed")
+        breakOff("the file was moved or removed; a restart begins a new one")
     }
 
     // MARK: - Rotation
@@ -150,6 +153,7 @@ final class AuditTrail: Sendable {
     func needsRotation(wallSeconds: Int64) -> Bool { state.withLock { isDue($0, wallSeconds) } }
 
     private func isDue(_ state: borrowing State, _ wallSeconds: Int64) -> Bool {
+        guard wallSeconds >= state.rotationRestsUntil else { return false }
         if let size = settings.rotation.byteCount, state.file.byteCount >= UInt64(size) { return true }
         guard let age = settings.rotation.age, state.begunAt > 0 else { return false }
         return wallSeconds - state.begunAt >= Int64(age.nanoseconds / 1_000_000_000)
@@ -180,19 +184,26 @@ final class AuditTrail: Sendable {
                 return .refused
             }
             let lines = make(name)
-            code = state.file.append(lines.last.bytes)
-            guard code == 0 else { return .refused }
-            state.lastDigest = lines.lastDigest
             let old = settings.durability == .synced ? state.file.duplicate() : -1
-            code = state.file.rotate(to: name)
-            if old >= 0 { settle(old) }
-            guard code == 0 else { return .onlyEnded }
+            defer { if old >= 0 { settle(old) } }
+            var isEnded = false
+            (code, isEnded) = state.file.rotate(to: name, last: lines.last.bytes)
+            if isEnded { state.lastDigest = lines.lastDigest }
+            guard code == 0 else {
+                state.rotationRestsUntil = wallSeconds + 60
+                return isEnded ? .onlyEnded : .refused
+            }
+            state.begunAt = wallSeconds
             code = state.file.append(lines.first.bytes)
             // An empty file is no harm: the next batch begins it, and a start looks at the file before it.
             guard code == 0 else { return .onlyEnded }
             state.lastDigest = lines.firstDigest
-            state.begunAt = wallSeconds
             return .done
+        }
+        if code != 0 {
+            log.error(
+                "the audit trail could not go on in a new file; tried again in a minute",
+                metadata: ["file": "\(path)", "reason": "\(SystemError.describe(code))"])
         }
         if code != 0 { failureCount.wrappingAdd(1, ordering: .relaxed) }
         guard rotation == .done else { return rotation }

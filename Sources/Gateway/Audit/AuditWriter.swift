@@ -36,7 +36,7 @@ final class AuditWriter {
     /// When windows that are over are looked for next; 0 while none is open.
     var foldsAt: UInt64 = 0
     /// The wall second at which the file was last looked for.
-    var lookedForFileAt: Int64 = 0
+    private var lookedForFileAt: Int64 = 0
     let hash = KeyedHash.random()
     private(set) var lostCount: UInt64 = 0
     private(set) var eventCount: UInt64 = 0
@@ -187,14 +187,12 @@ final class AuditWriter {
 
     /// Appends an event that `body` writes; its mark, or nil when there is no room for it, and it is lost.
     func appendEvent(_ weight: AuditWeight, _ body: (inout Buffer) -> Void) -> UInt64? {
-        // While nothing can be written, half of the room is for what changed something.
-        let room = weight == .change ? Self.maxByteCount - Self.reservedByteCount : Self.maxByteCount / 2
-        let isTaken =
-            !hasEnded && lines.count < room
-            && append { lines, _ in
-                lines.append("\"event\":")
-                body(&lines)
-            }
+        var isTaken = hasRoom(weight) && appendEvent(body)
+        if !isTaken, !hasEnded, !isFailing {
+            // A round of more events than there is room for: what there is goes to the file first.
+            write(now: MonotonicClock.now(), wallSeconds: WallClock.now().seconds)
+            isTaken = hasRoom(weight) && appendEvent(body)
+        }
         guard isTaken else {
             lostCount += 1
             return nil
@@ -205,6 +203,19 @@ final class AuditWriter {
         // Right behind the last event that it covers.
         if unsignedCount >= trail.settings.signEveryCount { appendHead() }
         return mark
+    }
+
+    /// While nothing can be written, half of the room is for what changed something.
+    private func hasRoom(_ weight: AuditWeight) -> Bool {
+        let room = weight == .change ? Self.maxByteCount - Self.reservedByteCount : Self.maxByteCount / 2
+        return !hasEnded && lines.count < room
+    }
+
+    private func appendEvent(_ body: (inout Buffer) -> Void) -> Bool {
+        append { lines, _ in
+            lines.append("\"event\":")
+            body(&lines)
+        }
     }
 
     /// Signs the chain as it stands now, where there is a key.
@@ -222,6 +233,10 @@ final class AuditWriter {
     /// Appends the lines that are due to the file, unless the disk refused a moment ago.
     func write(now: UInt64, wallSeconds: Int64) {
         guard !lines.isEmpty, failureCode == 0 || now >= retriesAt else { return }
+        if wallSeconds != lookedForFileAt {
+            lookedForFileAt = wallSeconds
+            trail.lookForFile()
+        }
         let code = trail.append(lines.readable, digest: chain.previous, wallSeconds: wallSeconds)
         if (code == 0) != (failureCode == 0) { trail.noteFailing(code) }
         failureCode = code

@@ -27,12 +27,12 @@ extension Worker {
         case .recorded(let made): mark = made
         case .none: return
         case .lost:
-            // What changed something is not told of without its event, unless the settings say so.
-            guard auditWeight(exchange) == .change, audit.trail.settings.onFailure != .continue,
-                audit.trail.settings.durability != .bestEffort
-            else { return }
-            mark = .max
+            // What nobody can say afterwards that it happened is not answered, unless the settings allow it.
+            guard !mayGo(auditWeight(exchange), audit) else { return }
             abortDownstream(exchange)
+            // A stream is reset with all that it was to send; a connection sends nothing any more.
+            guard !connection.pointee.isStream else { return }
+            mark = .max
         }
         let weight = auditWeight(exchange)
         // What a stream is given to send leaves with its connection.
@@ -49,9 +49,15 @@ extension Worker {
         guard let audit, exchange.pointee.fetch == nil, exchange.pointee.call == nil,
             auditRule(of: exchange)?.record == .each
         else { return }
+        swap(&scratch, &auditScratch)
+        swap(&key, &auditKey)
+        let notes = exchange.pointee.auditNotes
         _ = audit.appendEvent(.change) {
+            exchange.pointee.auditNotes = notes
             appendAuditEvent(exchange, status: 0, outcome: .pending, to: &$0)
         }
+        swap(&scratch, &auditScratch)
+        swap(&key, &auditKey)
     }
 
     /// Records an exchange at its end: one that was never answered, or whose answer broke off.
@@ -110,14 +116,16 @@ extension Worker {
         appendAuditEvent(exchange, to: &auditText)
         let event = Content(auditText.readable)
         let window = configuration.foldNanoseconds
+        guard let mark = audit.appendEvent(auditWeight(exchange), { $0.append(event.bytes) }) else {
+            return .lost
+        }
         if let ended = audit.fold.begin(
             key, event: event, now: now, window: window, wallMicroseconds: wallMicroseconds)
         {
             appendFolded(ended, audit)
         }
         if audit.foldsAt == 0 { audit.foldsAt = now + window }
-        let mark = audit.appendEvent(auditWeight(exchange)) { $0.append(event.bytes) }
-        return mark.map { .recorded($0) } ?? .lost
+        return .recorded(mark)
     }
 
     /// What makes reads equal: who, from where, what, and how it ended.
@@ -204,7 +212,10 @@ extension Worker {
     /// Whether a connection's bytes have to wait for an event that is not safe yet.
     func mustHold(_ connection: DownstreamPointer) -> Bool {
         guard let audit else { return false }
-        if connection.pointee.auditMark <= audit.safeMark || mayGo(connection, audit) {
+        let weight = AuditWeight(rawValue: connection.pointee.auditWeight) ?? .change
+        if connection.pointee.auditMark <= audit.safeMark
+            || connection.pointee.auditMark != .max && mayGo(weight, audit)
+        {
             connection.pointee.auditMark = 0
             connection.pointee.auditWeight = 0
             return false
@@ -216,14 +227,14 @@ extension Worker {
         return true
     }
 
-    /// Whether what waits may leave although its event cannot be kept.
-    private func mayGo(_ connection: DownstreamPointer, _ audit: AuditWriter) -> Bool {
+    /// Whether an answer may leave although its event cannot be kept.
+    private func mayGo(_ weight: AuditWeight, _ audit: AuditWriter) -> Bool {
         if audit.trail.settings.durability == .bestEffort { return true }
         guard audit.isFailing else { return false }
-        switch audit.trail.settings.onFailure {
-        case .continue: return true
-        case .refuseWrites: return connection.pointee.auditWeight < AuditWeight.change.rawValue
-        case .refuse: return connection.pointee.auditWeight == AuditWeight.refusal.rawValue
+        return switch audit.trail.settings.onFailure {
+        case .continue: true
+        case .refuseWrites: weight != .change
+        case .refuse: weight == .refusal
         }
     }
 
@@ -270,7 +281,8 @@ extension Worker {
     /// Has the disk keep what was written, beside the loop; the answers that wait go when it has.
     private func synchronize(_ audit: AuditWriter, _ mark: UInt64) {
         let descriptor = audit.trail.duplicate()
-        guard descriptor >= 0 else { return audit.trail.breakOff(SystemError.describe(-descriptor)) }
+        // Without a descriptor there is nothing to ask by; the next round tries again.
+        guard descriptor >= 0 else { return }
         audit.isSyncing = true
         AuditQueue.run { [self] in
             let code = RecordFile.synchronizeAndClose(descriptor)
@@ -295,10 +307,6 @@ extension Worker {
             audit.write(now: now, wallSeconds: wallSeconds)
         }
         settleAudit()
-        if wallSeconds != audit.lookedForFileAt {
-            audit.lookedForFileAt = wallSeconds
-            audit.trail.lookForFile()
-        }
         guard audit.isEmpty, audit.trail.needsRotation(wallSeconds: wallSeconds) else { return }
         audit.rotate(time: Self.timeNow, wallSeconds: wallSeconds)
     }

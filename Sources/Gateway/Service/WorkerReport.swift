@@ -73,6 +73,7 @@ struct WorkerReport: Sendable {
             audit?.writeCount += more.writeCount
             audit?.openFoldCount += more.openFoldCount
             audit?.waitingByteCount += more.waitingByteCount
+            if more.isFailing { audit?.isFailing = true }
         }
         for state in other.endpoints {
             guard let place = endpoints.firstIndex(where: { $0.url == state.url }) else {
