@@ -75,7 +75,9 @@ let package = Package(
         .testTarget(
             name: "gatehouseTests",
             dependencies: [
-                "gatehouse", "Gateway", "OpenStack", "Bytes", .product(name: "Logging", package: "swift-log"),
+                "gatehouse", "Gateway", "OpenStack", "Bytes",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: swift),
         .testTarget(

@@ -50,16 +50,30 @@ public struct TrailBlocks: ~Copyable {
     /// Opens `file` at its beginning.
     public init(_ file: String) throws(TrailFailure) {
         name = file
-        descriptor = try Self.open(file)
+        descriptor = try Self.open(file, nil)
     }
 
-    private static func open(_ file: String) throws(TrailFailure) -> Int32 {
+    /// Opens a file whose place in the trail was found.
+    ///
+    /// - Errors: it was rotated since then, among others.
+    public init(_ file: TrailFile) throws(TrailFailure) {
+        name = file.path
+        descriptor = try Self.open(file.path, file.identity)
+    }
+
+    private static func open(
+        _ file: String, _ identity: TrailEnds.Identity?
+    ) throws(TrailFailure) -> Int32 {
         let descriptor = Glibc.open(file, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw TrailFailure(file, code: errno) }
         var facts = stat()
         guard fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
             close(descriptor)
             throw TrailFailure(file, reason: "not a regular file")
+        }
+        guard identity == nil || identity == TrailEnds.Identity(facts) else {
+            close(descriptor)
+            throw TrailFailure(file, reason: "another file took its place meanwhile; try again")
         }
         return descriptor
     }

@@ -1,6 +1,12 @@
 internal import Bytes
 internal import Glibc
 
+/// A file as it was when its place in the trail was found.
+public struct TrailFile: Sendable {
+    public let path: String
+    let identity: TrailEnds.Identity
+}
+
 /// The files of a trail from the oldest to the newest, whichever way they were given.
 ///
 /// A file that begins by a rotation names the digest of the last line of the one before; one that begins by a writer's
@@ -12,7 +18,7 @@ public enum TrailOrder {
     public static let maxFileCount = 16_384
 
     /// - Errors: a file that cannot be read, or that was given twice.
-    public static func sorted(_ files: [String]) throws(TrailFailure) -> [String] {
+    public static func sorted(_ files: [String]) throws(TrailFailure) -> [TrailFile] {
         guard files.count <= maxFileCount else {
             throw TrailFailure(files[maxFileCount], reason: "more than \(maxFileCount) files")
         }
@@ -31,7 +37,7 @@ public enum TrailOrder {
         return chained(ends)
     }
 
-    private static func chained(_ ends: [TrailEnds]) -> [String] {
+    private static func chained(_ ends: [TrailEnds]) -> [TrailFile] {
         var byLast: [TrailDigest: Int] = [:]
         var byName: [String: Int] = [:]
         for (index, file) in ends.enumerated() {
@@ -60,13 +66,13 @@ public enum TrailOrder {
         for index in ends.indices where !isFollowing[index] { place(index) }
         // What is left runs in a circle, which no trail does; verifying tells where.
         for index in ends.indices { place(index) }
-        return order.map { ends[$0].path }
+        return order.map { TrailFile(path: ends[$0].path, identity: ends[$0].identity) }
     }
 }
 
 /// What a file's first and last lines say of its place in the trail.
 struct TrailEnds {
-    struct Identity: Hashable {
+    struct Identity: Hashable, Sendable {
         var device: UInt
         var number: UInt
 

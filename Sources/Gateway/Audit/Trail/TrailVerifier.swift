@@ -90,8 +90,8 @@ public final class TrailVerifier {
     ///
     /// - Parameter isNewest: none follows, so that it may end inside a line.
     /// - Errors: it cannot be read, or there are too many writers.
-    public func read(_ file: String, isNewest: Bool) throws(TrailFailure) {
-        files.append(file)
+    public func read(_ file: TrailFile, isNewest: Bool) throws(TrailFailure) {
+        files.append(file.path)
         rotation = nil
         var blocks = try TrailBlocks(file)
         var line = 0
