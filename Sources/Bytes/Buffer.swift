@@ -65,6 +65,12 @@ public struct Buffer: ~Copyable {
         start += byteCount
     }
 
+    /// Takes back what was appended behind the first `byteCount` readable bytes; traps when there are fewer.
+    public mutating func cut(to byteCount: Int) {
+        precondition(byteCount >= 0 && byteCount <= count)
+        end = start + byteCount
+    }
+
     /// Forgets all readable bytes.
     @inlinable public mutating func removeAll() {
         start = 0

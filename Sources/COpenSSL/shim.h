@@ -17,6 +17,14 @@ static inline int COpenSSL_sha256(const void *bytes, size_t byteCount, unsigned 
     return EVP_Digest(bytes, byteCount, digest, &digestCount, EVP_sha256(), NULL) == 1 && digestCount == 32;
 }
 
+// SHA-256 without an allocation, which the one-shot form above makes: writes 32 bytes.
+static inline void COpenSSL_sha256_plain(const void *bytes, size_t byteCount, unsigned char *digest) {
+    SHA256_CTX context;
+    SHA256_Init(&context);
+    SHA256_Update(&context, bytes, byteCount);
+    SHA256_Final(digest, &context);
+}
+
 // HMAC-SHA-256 (RFC 2104) with its key already taken in: a digest costs no allocation and no pass over the key.
 typedef struct {
     SHA256_CTX inner;

@@ -56,7 +56,7 @@ final class LimitMeasure: @unchecked Sendable {
     deinit { names.deallocate() }
 
     static func compile(_ limits: Settings.Limits, _ operations: OperationTable) throws -> LimitTable {
-        do throws(LimitMistakes) {
+        do throws(RuleMistakes) {
             return try LimitTable.compile(limits, tables: [operations], hash: KeyedHash.random())
         } catch {
             throw BenchFailure(error.list.map(\.message).joined(separator: "\n"))

@@ -36,8 +36,13 @@ struct Check: ParsableCommand {
         }
         // Without all definitions nobody can tell which words mean something.
         if tables.count == settings.apis.count {
-            do throws(LimitMistakes) {
+            do throws(RuleMistakes) {
                 _ = try LimitTable.compile(settings.limits, tables: tables, hash: .random())
+            } catch {
+                mistakes.append(error.text(file: file))
+            }
+            do throws(RuleMistakes) {
+                if let audit = settings.audit { _ = try AuditTable.compile(audit, tables: tables) }
             } catch {
                 mistakes.append(error.text(file: file))
             }

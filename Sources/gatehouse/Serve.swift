@@ -23,7 +23,7 @@ struct Serve: ParsableCommand {
         OperationalLog.bootstrap(level: settings.log.level)
         do {
             try Service.run(settings: settings, file: config)
-        } catch let mistakes as LimitMistakes {
+        } catch let mistakes as RuleMistakes {
             StandardError.print(mistakes.text(file: config))
             throw ExitCode(1)
         } catch {

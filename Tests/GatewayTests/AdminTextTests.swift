@@ -30,6 +30,10 @@ struct AdminTextTests {
             counters: [counters], exchangeCounters: exchanges, limitCounters: limits,
             buckets: .init(capacity: 64, usedCount: 3, evictedInDebtCount: 2, unplacedCount: 1),
             stores: [WorkerReport.StoreState(counters: StoreCounters(), isUp: !isEjected)],
+            audit: WorkerReport.AuditState(
+                eventCount: 5, lostCount: 1, writeCount: 2, openFoldCount: 3, waitingByteCount: 4,
+                byteCount: 600,
+                failureCount: 1, rotationCount: 2, isFailing: isEjected),
             operationIDs: ["servers.list", "servers.create"],
             endpoints: [
                 .init(

@@ -115,7 +115,7 @@ struct LimitTableTests {
         ),
     ])
     func `a word that names nothing is told with its place`(word: String, message: String) throws {
-        let mistakes = #expect(throws: LimitMistakes.self) {
+        let mistakes = #expect(throws: RuleMistakes.self) {
             _ = try Self.table([Self.rule("one", ["servers.list", word])])
         }
         #expect(mistakes?.list == [.init(line: 2, column: 7, message: message)])
@@ -123,7 +123,7 @@ struct LimitTableTests {
 
     @Test func `more than eight rules about one operation are a mistake, eight are not`() throws {
         _ = try Self.table((1...8).map { Self.rule("r\($0)") })
-        let mistakes = #expect(throws: LimitMistakes.self) {
+        let mistakes = #expect(throws: RuleMistakes.self) {
             _ = try Self.table((1...9).map { Self.rule("r\($0)", ["servers.list"]) })
         }
         #expect(mistakes?.list.count == 1)

@@ -31,9 +31,12 @@ struct RedisCodecTests {
 
     /// Everything that `text` holds, fed in pieces of `size` bytes; ends with `malformed` where it is.
     private static func read(_ text: String, by size: Int) -> [String] {
+        read(Array(text.utf8), by: size)
+    }
+
+    private static func read(_ bytes: [UInt8], by size: Int) -> [String] {
         var reader = RedisReader()
         var found: [String] = []
-        let bytes = Array(text.utf8)
         for start in stride(from: 0, to: bytes.count, by: size) {
             let piece = bytes[start..<min(start + size, bytes.count)]
             guard piece.withUnsafeBufferPointer({ reader.feed($0) }) else { return found + ["malformed"] }
@@ -72,6 +75,31 @@ struct RedisCodecTests {
         for size in [1, text.utf8.count] {
             #expect(Self.read("+OK\r\n" + text, by: size) == ["+OK", "malformed"], "in pieces of \(size)")
         }
+    }
+
+    @Test func `broken replies are read alike whatever the pieces they come in`() {
+        let good = [
+            "+OK\r\n", "-ERR no\r\n", ":17\r\n", "$5\r\nab\r\nc\r\n", "$-1\r\n", "*3\r\n:1\r\n:0\r\n:9\r\n",
+            "*2\r\n*1\r\n:0\r\n$2\r\nxy\r\n", "*-1\r\n",
+        ]
+        let seed: UInt64 = 20_261_122
+        var numbers = SeededNumbers(seed: seed)
+        var brokenCount = 0
+        for round in 0..<3_000 {
+            var bytes = Array((0..<3).map { _ in good.randomElement(using: &numbers)! }.joined().utf8)
+            for _ in 0..<Int.random(in: 1...3, using: &numbers) {
+                let place = Int.random(in: 0..<bytes.count, using: &numbers)
+                // Often a byte that means something.
+                bytes[place] = Array("0123456789-*$:+\r\nxé".utf8).randomElement(using: &numbers)!
+            }
+            let whole = Self.read(bytes, by: bytes.count)
+            for size in [1, 2, 5] {
+                #expect(
+                    Self.read(bytes, by: size) == whole, "seed \(seed), round \(round), pieces of \(size)")
+            }
+            brokenCount += whole.last == "malformed" ? 1 : 0
+        }
+        #expect(brokenCount > 300)
     }
 
     @Test func `a reply of more than a mebibyte is refused, one of just less is read`() {

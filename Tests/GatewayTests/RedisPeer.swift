@@ -20,13 +20,33 @@ final class RedisPeer {
         (listener, address) = try Socket.listen(.loopback(port: 0), reusePort: false)
     }
 
-    deinit { close() }
+    /// Keeps the port from others while nobody listens, or a client that tries again would meet them.
+    private var reserved: Int32 = -1
+
+    deinit {
+        close()
+        if reserved >= 0 { Socket.close(reserved) }
+    }
 
     /// Ends everything, so that nobody is there any more.
     func close() {
         hangUp()
-        if listener >= 0 { Socket.close(listener) }
+        guard listener >= 0 else { return }
+        Socket.close(listener)
         listener = -1
+        reserved = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        var yes: Int32 = 1
+        setsockopt(reserved, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_port = address.port.bigEndian
+        name.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let bound = withUnsafePointer(to: &name) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(reserved, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        precondition(bound == 0, "the port was ours a moment ago")
     }
 
     func hangUp() {

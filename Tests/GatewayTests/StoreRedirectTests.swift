@@ -103,8 +103,9 @@ struct StoreRedirectTests {
     @Test func `nodes that send a question to each other are not followed for ever`() throws {
         let (first, second) = (try Self.peer(), try Self.peer())
         let loop = try Self.upLoop([first, second])
-        first.answer = { Self.isCall($0) ? "-MOVED 1 127.0.0.1:\(second.port)\r\n" : Self.allow($0) }
-        second.answer = { Self.isCall($0) ? "-MOVED 1 127.0.0.1:\(first.port)\r\n" : Self.allow($0) }
+        let (one, two) = (first.port, second.port)
+        first.answer = { Self.isCall($0) ? "-MOVED 1 127.0.0.1:\(two)\r\n" : Self.allow($0) }
+        second.answer = { Self.isCall($0) ? "-MOVED 1 127.0.0.1:\(one)\r\n" : Self.allow($0) }
         #expect(loop.ask(1))
         #expect(loop.run { $0.answers.count == 1 })
         #expect(loop.answers[0].answers == nil)

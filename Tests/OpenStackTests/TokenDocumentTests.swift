@@ -50,6 +50,32 @@ struct TokenDocumentTests {
         #expect(try #require(read(document(rest: free))).identity.accessRules == nil)
     }
 
+    @Test func `by what a token was got comes along`() throws {
+        let credential = #""application_credential": {"id": "c1", "name": "robot", "restricted": true}, "#
+        let trust = #""OS-TRUST:trust": {"id": "t1", "impersonation": true, "trustee_user": {"id": "u9"}}"#
+        let federation =
+            #""id": "u1", "name": "a", "OS-FEDERATION": {"identity_provider": {"id": "idp"}, "groups": []}"#
+        let text = document(user: federation, rest: credential + trust)
+        let origin = try #require(read(text)?.identity.origin)
+        let found = [
+            origin.methods, origin.auditID, origin.applicationCredentialID, origin.applicationCredentialName,
+            origin.trustID, origin.trusteeUserID, origin.identityProvider,
+        ].map { String(decoding: $0, as: UTF8.self) }
+        #expect(found == ["password", "x", "c1", "robot", "t1", "u9", "idp"])
+        #expect(read(document())?.identity.origin?.trustID == [])
+    }
+
+    @Test(arguments: [
+        #""application_credential": {"id": 7}"#, #""OS-TRUST:trust": "t1""#, #""OS-TRUST:trust": []"#,
+        #""application_credential": {"id": "c", "name": "a\u0000b"}"#,
+        #""application_credential": {"id": "\#(String(repeating: "x", count: 300))"}"#,
+    ])
+    func `a token whose origin has another form is good without it`(_ rest: String) throws {
+        let identity = try #require(read(document(rest: rest + #", "roles": []"#)), "\(rest)").identity
+        #expect(identity.origin?.applicationCredentialName ?? [] == [])
+        #expect(identity.origin?.trustID ?? [] == [])
+    }
+
     @Test(arguments: [
         "", "{", "[]", "null", "<html></html>", #"{"token": {}}"#, #"{"error": {"code": 404}}"#,
         #"{"token": {"user": {"id": "u"}}}"#, #"{"token": null}"#,

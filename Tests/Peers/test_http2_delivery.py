@@ -32,9 +32,10 @@ def gatehouse(tmp_path_factory, cloud, upstream):
         yield running
 
 
-# Priorities (RFC 9218)
+# Priorities (RFC 9218). Who is first shows while the upstream keeps up, so nothing runs beside them.
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("signal_by", ["the field", "PRIORITY_UPDATE"])
 def test_what_is_urgent_comes_before_what_is_large_and_is_not(gatehouse, signal_by):
     """The large answer is well under way with its windows open when the urgent one is asked for."""
@@ -54,6 +55,7 @@ def test_what_is_urgent_comes_before_what_is_large_and_is_not(gatehouse, signal_
     client.socket.close()
 
 
+@pytest.mark.alone
 def test_equal_priorities_are_fair_when_incremental(gatehouse):
     """Two large answers of one urgency, both incremental: while both come, neither gets much more than the other."""
     client = h2client.Client(gatehouse, "cleartext")

@@ -1,14 +1,19 @@
 """One limit for several processes: a Redis in every state, and what clients notice of it."""
 
 import os
+import re
 import signal
+import subprocess
 import time
 
 import pytest
 
 import harness
 import redis
-from limited import AWAY_LINE, BACK_LINE, LOOSE, Load, admitted, ask, p99, serve, statuses, wait_for_up
+from limited import AWAY_LINE, BACK_LINE, LIST, LOOSE, Load, admitted, ask, p99, serve, statuses, wait_for_up
+
+WRK = harness.find_program("wrk")
+
 
 # Sharing
 
@@ -218,6 +223,35 @@ def test_a_redis_that_is_full_or_forgets_its_scripts_fails_nobody(tmp_path, serv
         wait_for_up(gateway)
 
 
+@pytest.mark.alone
+@pytest.mark.skipif(not WRK, reason="wrk is not installed")
+def test_as_much_load_as_one_loop_takes(tmp_path, simulator, figures):
+    """Lists from the cache on 32 connections, each asked of the store first; nobody is refused or kept waiting."""
+    speeds = {}
+    with redis.Redis(tmp_path / "redis") as store:
+        for name, limits in [("memory", {"store": "memory"}), ("redis", {"store": "redis", "redis": {"url": store.url}})]:
+            settings = {
+                "workers": 1, "cache": {"lists": {"fresh": "1h"}}, "access_log": None, "limits": {**limits, "rules": [LOOSE]}}
+            with harness.Gatehouse(tmp_path / name, simulator.url, settings) as gateway:
+                if name == "redis":
+                    wait_for_up(gateway)
+                assert harness.ask(gateway.port, *LIST)[0] == 200
+                done = subprocess.run(
+                    [WRK, "-t1", "-c32", "-d4s", "--latency", "-H", "X-Auth-Token: demo", gateway.url + LIST[1]],
+                    capture_output=True, text=True, timeout=60, check=True).stdout
+                assert "Non-2xx" not in done and "Socket errors" not in done, done
+                speeds[name] = float(re.search(r"Requests/sec:\s+([\d.]+)", done)[1])
+                speeds[name + " p99"] = re.search(r"99%\s+(\S+)", done)[1]
+                values = gateway.metrics()
+        calls, late = values["gatehouse_limit_store_calls_total"], values["gatehouse_limit_store_late_total"]
+        figures.note(
+            f"one loop, a stored list: {speeds['memory']:.0f} requests/s (p99 {speeds['memory p99']}) with limits in memory, "
+            f"{speeds['redis']:.0f} (p99 {speeds['redis p99']}) in Redis; {late / calls:.2%} of {calls:.0f} questions late",
+            memory=speeds["memory"], redis=speeds["redis"])
+        assert calls > 0.5 * store.calls("evalsha") > 1_000
+        assert values["gatehouse_limit_store_errors_total"] == 0 and AWAY_LINE not in gateway.errors()
+
+
 # TLS and passwords
 
 
@@ -251,6 +285,8 @@ def test_what_keeps_it_away_is_told(tmp_path, serve, wrong, reason):
     with redis.Redis(tmp_path / "redis", password="swordfish", tls=True) as store:
         with serve(store, LOOSE, deadline="1s", **wrong) as gateway:
             wait_for_up(gateway, value=0)
+            # It is not up before it was tried, either.
+            harness.wait_until(lambda: AWAY_LINE in gateway.errors(), 10, "the log says that it is away")
             line = next(line for line in gateway.errors().splitlines() if AWAY_LINE in line)
             assert reason in line and "swordfish" not in line and "no such" not in line
             assert statuses(gateway) == [200]

@@ -54,7 +54,7 @@ struct AuditOptionsTests {
     }
 
     private static func line(_ text: String) -> String? {
-        Array(text.utf8).withUnsafeBufferPointer { TrailEvent($0).map(AuditTable.line) }
+        Array(text.utf8).withUnsafeBufferPointer { TrailEvent($0).map(AuditColumns.line) }
     }
 
     @Test func `a line of the table has its columns under their names`() throws {
@@ -77,7 +77,7 @@ struct AuditOptionsTests {
             }
         }
         let names = ["TIME", "OUTCOME", "STATUS", "ACTION", "USER", "PROJECT", "TARGET", "REQUEST ID"]
-        #expect(starts(AuditTable.head, names) == starts(line, cells) && starts(line, cells).count == 8)
+        #expect(starts(AuditColumns.head, names) == starts(line, cells) && starts(line, cells).count == 8)
         #expect(Self.line("{}")?.split(separator: " ").allSatisfy { $0 == "-" } == true)
     }
 

@@ -77,6 +77,22 @@ int32_t CLinux_duplicate(int32_t descriptor);
 int32_t CLinux_endsInsideLine(const char *path);
 int64_t CLinux_write(int32_t descriptor, const void *bytes, size_t count);
 int32_t CLinux_synchronizeData(int32_t descriptor);
+// A file that one process alone appends whole records to: opened for reading too.
+int32_t CLinux_openRecords(const char *path, uint32_t mode);
+// Keeps other processes from the same; -EWOULDBLOCK when one has it.
+int32_t CLinux_lockFile(int32_t descriptor);
+// The bytes of a regular file, -EINVAL for what is none.
+int64_t CLinux_fileByteCount(int32_t descriptor);
+int64_t CLinux_readAt(int32_t descriptor, void *bytes, size_t count, int64_t offset);
+int32_t CLinux_truncate(int32_t descriptor, int64_t byteCount);
+// Another name that no file has yet; -EEXIST when one has.
+int32_t CLinux_rename(const char *from, const char *to);
+int32_t CLinux_setMode(int32_t descriptor, uint32_t mode);
+// 1 when the path names what `descriptor` is open on, else 0.
+int32_t CLinux_isNamed(int32_t descriptor, const char *path);
+int32_t CLinux_remove(const char *path);
+// Makes what was done to names in a folder last.
+int32_t CLinux_synchronizeFolder(const char *path);
 
 uint64_t CLinux_monotonicNanoseconds(void);
 void CLinux_wallClock(int64_t *seconds, int32_t *nanoseconds);

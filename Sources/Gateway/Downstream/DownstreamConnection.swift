@@ -62,6 +62,13 @@ struct DownstreamConnection: ~Copyable {
     var exchangeCount: UInt64 = 0
     var discardLeft = 0
 
+    // The audit trail.
+    /// The event that has to be safe before anything more is sent, by the writer's count; 0 for none.
+    var auditMark: UInt64 = 0
+    var auditWeight: UInt8 = 0
+    /// It is on the list of connections that wait for their events.
+    var isHeld = false
+
     // TLS.
     var tls = TLSConnection()
     var sealedInput = Buffer()

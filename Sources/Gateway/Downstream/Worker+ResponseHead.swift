@@ -91,15 +91,16 @@ extension Worker {
         output.append("\r\n")
     }
 
-    /// Answers with an upstream's error in Nova's form, its own content where it has that form already; or with limits.
+    /// Answers with an upstream's error in Nova's form, its own content where it has that form already; or with what
+    /// else was collected.
     func replyWithError(_ exchange: ExchangePointer, _ upstream: UpstreamPointer) -> Verdict {
-        if exchange.pointee.status == 200 {
+        if exchange.pointee.status < 400 {
             guard !exchange.pointee.errorContent.isEmpty else {
                 abandonUpstream(exchange)
                 exchange.pointee.failure = .responseInvalid
                 return failUpstream(exchange)
             }
-            writeRates(exchange, upstream.pointee.head)
+            writeCollected(exchange, upstream.pointee.head)
         } else {
             writeError(exchange, upstream.pointee.head)
         }
@@ -200,6 +201,7 @@ extension Worker {
     }
 
     func finishHead(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
+        if audit != nil { auditAnswer(exchange, connection) }
         if exchange.pointee.charges.count > 0 { appendLimitFields(exchange, to: &connection.pointee.output) }
         // The protocol is that by which the answer came here (RFC 9110 §7.6.3).
         let cameOnStream = upstreams.find(exchange.pointee.upstream)?.pointee.isStream == true

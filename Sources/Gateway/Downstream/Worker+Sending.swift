@@ -13,6 +13,7 @@ extension Worker {
 
     /// Sends what stands in the connection's own buffers; false when it broke and is gone.
     func send(_ connection: DownstreamPointer) -> Bool {
+        if connection.pointee.auditMark > 0, mustHold(connection) { return true }
         if connection.pointee.tls.isActive { return sendSealed(connection) }
         while connection.pointee.unsentByteCount > 0 {
             let head = connection.pointee.output.readable

@@ -141,6 +141,9 @@ struct Exchange: ~Copyable {
     var queryFacts = QueryFacts()
     var acceptedCoding = ContentCoding.identity
     var validationStep: UInt8 = 0
+    /// Its event was made; with the failure it had then.
+    var isAudited = false
+    var auditedFailure = Failure.none
     /// The buckets of the limits that are about it.
     var charges = LimitCharges()
     var limitStep = LimitStep.start
@@ -173,6 +176,8 @@ struct Exchange: ~Copyable {
     /// Head and content of an upstream's error answer, while it is collected to be brought into one form.
     var errorHead: Content?
     var errorContent = Buffer()
+    /// What its audit events need of what is gone when they are written.
+    var auditNotes = AuditNotes()
     /// The answer may name the microversion: Nova's route and version checks were passed.
     var versionIsKnown = false
     var endpoint: Unmanaged<Endpoint>?
@@ -232,6 +237,8 @@ struct Exchange: ~Copyable {
         queryFacts = QueryFacts()
         acceptedCoding = .identity
         validationStep = 0
+        isAudited = false
+        auditedFailure = .none
         charges.removeAll()
         limitStep = .start
         storeAnswers = nil
@@ -253,6 +260,7 @@ struct Exchange: ~Copyable {
         waitDeadline = 0
         if errorHead != nil { errorHead = nil }
         if errorContent.hasBlock { errorContent.free() }
+        auditNotes.removeAll()
         versionIsKnown = false
         endpoint = nil
         startedAt = 0

@@ -10,7 +10,8 @@ enum Failure: UInt8, CaseIterable {
     case unauthorized, tooManyBadTokens, identityUnavailable, rateLimited
     case routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported
     case contentMalformed, contentInvalid, projectMismatch, projectUnknown, parameterInvalid, ended, forbidden
-    case noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout, responseInvalid
+    case auditUnavailable, noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout,
+        responseInvalid
     case responseIncomplete, responseProgressTimeout, onlyIfCached
     case tlsProtocolError, tlsCertificateError, tlsAlertReceived
     case clientGone, writeTimeout, draining, internalError
@@ -38,6 +39,7 @@ enum Failure: UInt8, CaseIterable {
         case .parameterInvalid: "parameter_invalid"
         case .ended: "ended"
         case .forbidden: "http_request_denied"
+        case .auditUnavailable: "audit_unavailable"
         case .noEndpoint: "destination_unavailable"
         case .connectTimeout: "connection_timeout"
         case .connectFailed: "connection_refused"
@@ -66,7 +68,8 @@ enum Failure: UInt8, CaseIterable {
         case .contentTimeout: (408, "The server timed out waiting for the request content.")
         case .contentTooLarge: (413, Messages.contentTooLarge)
         case .tooManyBadTokens: (429, "Too many requests with tokens that are not valid.")
-        case .tooManyExchanges, .draining, .noEndpoint, .connectFailed, .identityUnavailable:
+        case .tooManyExchanges, .draining, .auditUnavailable, .noEndpoint, .connectFailed,
+            .identityUnavailable:
             (503, "The server is currently unavailable. Please try again at a later time.")
         case .unauthorized: (401, "The request you have made requires authentication.")
         case .routeUnknown, .projectUnknown: (404, "The resource could not be found.")

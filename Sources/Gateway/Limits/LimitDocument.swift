@@ -36,7 +36,7 @@ struct LimitDocument {
                 }
                 for operation in rule.operations[api] {
                     let (path, method) = operations[api][operation]
-                    let (uri, regex) = LimitScope.place(of: path)
+                    let (uri, regex) = OperationScope.place(of: path)
                     found.append(
                         Entry(
                             rule: index, operation: operation, place: Self.place(uri, regex),
@@ -80,24 +80,18 @@ extension Worker {
             && house.limitsOperations[exchange.pointee.api] == exchange.pointee.operation
     }
 
-    /// Answers with the upstream's limits, its empty list of rates filled from the caller's buckets.
+    /// Answers with an upstream's success that was collected: limits get the rates of the caller's buckets.
     ///
     /// What does not look like limits passes as it came.
-    func writeRates(_ exchange: ExchangePointer, _ head: borrowing ResponseHead) {
+    func writeCollected(_ exchange: ExchangePointer, _ head: borrowing ResponseHead) {
         guard let connection = downstreams.find(exchange.pointee.downstream),
             let errorHead = exchange.pointee.errorHead
         else { return }
         let bytes = errorHead.bytes
-        // Coded content is only read to see what it is: answers with rates are plain.
-        let coding = head.fields.find(.contentEncoding).flatMap { ContentCoding.find(bytes.view($0)) }
-        let plain = coding.flatMap {
-            try? ContentCoder.decode(
-                exchange.pointee.errorContent.readable, as: $0, atMost: Self.maxErrorByteCount)
+        if audit != nil {
+            noteAnswerContent(exchange, exchange.pointee.errorContent.readable, head, bytes)
         }
-        faultContent.removeAll()
-        let isFilled =
-            plain?.withUnsafeBufferPointer { fill($0, exchange) }
-            ?? (coding == nil && fill(exchange.pointee.errorContent.readable, exchange))
+        let isFilled = isRatesRequest(exchange) && fillCollected(exchange, head, bytes)
         blocks.attach(to: &connection.pointee.output)
         connection.pointee.output.appendStatusLine(head.status)
         copyFields(
@@ -107,6 +101,21 @@ extension Worker {
         connection.pointee.output.appendContentLength(UInt64(content.count))
         finishHead(exchange, connection)
         appendContent(exchange, connection, content)
+    }
+
+    private func fillCollected(
+        _ exchange: ExchangePointer, _ head: borrowing ResponseHead, _ bytes: ByteView
+    ) -> Bool {
+        faultContent.removeAll()
+        // Coded content is only read to see what it is: answers with rates are plain.
+        guard let field = head.fields.find(.contentEncoding) else {
+            return fill(exchange.pointee.errorContent.readable, exchange)
+        }
+        guard let coding = ContentCoding.find(bytes.view(field)),
+            let plain = try? ContentCoder.decode(
+                exchange.pointee.errorContent.readable, as: coding, atMost: Self.maxErrorByteCount)
+        else { return false }
+        return plain.withUnsafeBufferPointer { fill($0, exchange) }
     }
 
     /// Appends `content` to the fault's buffer with the rates in it; false when it has no place for them.

@@ -59,6 +59,9 @@ public final class LimitTable: @unchecked Sendable {
         var quota: UInt16 = 0
     }
 
+    /// It tells the limits themselves, so a rule is about it only where it names it.
+    static let limitsID = "limits.show"
+
     public let rules: [Rule]
     let document: LimitDocument
     let hash: KeyedHash
@@ -90,10 +93,10 @@ public final class LimitTable: @unchecked Sendable {
     /// - Errors: words that name no operation, rules too many for one operation; each with its line and column.
     public static func compile(
         _ limits: Settings.Limits, tables: [OperationTable], hash: KeyedHash
-    ) throws(LimitMistakes) -> LimitTable {
+    ) throws(RuleMistakes) -> LimitTable {
         var builder = LimitTableBuilder(limits, tables: tables, hash: hash)
         builder.build()
-        if !builder.mistakes.isEmpty { throw LimitMistakes(list: builder.mistakes) }
+        if !builder.mistakes.isEmpty { throw RuleMistakes(list: builder.mistakes) }
         return LimitTable(builder)
     }
 
@@ -291,21 +294,5 @@ struct LimitQuotaFacts: Sendable {
         case .hit: hitCost
         case .notModified: notModifiedCost
         }
-    }
-}
-
-/// What is wrong with the rules, as the definitions show it.
-public struct LimitMistakes: Error, Sendable, Equatable {
-    public struct Mistake: Sendable, Equatable {
-        /// Both count from 1.
-        public var line: Int
-        public var column: Int
-        public var message: String
-    }
-    public var list: [Mistake]
-
-    /// A line for each, with the settings file's name.
-    public func text(file: String) -> String {
-        list.map { "\(file):\($0.line):\($0.column): \($0.message)" }.joined(separator: "\n")
     }
 }

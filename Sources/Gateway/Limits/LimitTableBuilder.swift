@@ -7,7 +7,7 @@ struct LimitTableBuilder {
     let limits: Settings.Limits
     let tables: [OperationTable]
     let hash: KeyedHash
-    private(set) var mistakes: [LimitMistakes.Mistake] = []
+    private(set) var mistakes: [RuleMistakes.Mistake] = []
     private(set) var rules: [LimitTable.Rule] = []
     private(set) var facts: [LimitTable.RuleFacts] = []
     private(set) var quotas: [LimitQuotaFacts] = []
@@ -32,7 +32,9 @@ struct LimitTableBuilder {
     }
 
     mutating func build() {
-        let scopes = limits.rules.map { LimitScope($0, tables: tables) }
+        let scopes = limits.rules.map {
+            OperationScope($0.operations, tables: tables, except: LimitTable.limitsID)
+        }
         for scope in scopes { mistakes += scope.mistakes }
         for (index, rule) in limits.rules.enumerated() { add(rule, index, scopes[index]) }
         // Enforced rules stand first, as charges have them.
@@ -68,7 +70,7 @@ struct LimitTableBuilder {
         guard !mistakes.contains(where: { $0.message.hasPrefix("`rules`:") }) else { return }
         let place = limits.rules.compactMap(\.operations.first).first
         mistakes.append(
-            LimitMistakes.Mistake(
+            RuleMistakes.Mistake(
                 line: place?.line ?? 1, column: place?.column ?? 1,
                 message: "`rules`: more than \(LimitCharges.maxCount) of them are about \(id)"))
     }
@@ -78,7 +80,7 @@ struct LimitTableBuilder {
         return LimitTable.Selection(first: Int32(selected.count), count: Int32(chosen.count))
     }
 
-    private mutating func add(_ rule: Settings.LimitRule, _ index: Int, _ scope: LimitScope) {
+    private mutating func add(_ rule: Settings.LimitRule, _ index: Int, _ scope: OperationScope) {
         let isAtOnce = if case .atOnce = rule.quota { true } else { false }
         let quota = add(rule.quota, rule.cost)
         for override in rule.overrides {

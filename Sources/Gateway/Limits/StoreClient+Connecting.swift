@@ -141,7 +141,7 @@ extension LimitStoreClient {
         phase = .connecting
         node = connection
         begin(connection)
-        appendProbe(to: connection, script: StoreScript.take.shortHead)
+        appendProbe(to: connection, script: takeScript.shortHead)
     }
 
     /// Whether what is connected next is what the settings name, not what a Sentinel or a node named.
@@ -167,8 +167,8 @@ extension LimitStoreClient {
         if let command = setup.authenticate { _ = connection.append(.init(kind: .authenticate), command) }
         if let command = setup.select { _ = connection.append(.init(kind: .select), command) }
         if let command = setup.role { _ = connection.append(.init(kind: .role), command) }
-        _ = connection.append(.init(kind: .ignored), StoreScript.take.load)
-        _ = connection.append(.init(kind: .ignored), StoreScript.giveBack.load)
+        _ = connection.append(.init(kind: .ignored), takeScript.load)
+        _ = connection.append(.init(kind: .ignored), giveBackScript.load)
     }
 
     /// A request's own question, of a bucket that nobody uses: a server that answers it in time can do what it is for, which

@@ -78,7 +78,7 @@ extension LimitStoreClient {
 
     /// Sends a question again with its script, after `ASKING` where a node does not have the slot yet.
     private func sendWhole(_ question: RedisQuestion, from: RedisConnection, to: RedisConnection) -> Bool {
-        let script = question.kind == .take ? StoreScript.take : StoreScript.giveBack
+        let script = question.kind == .take ? takeScript : giveBackScript
         let command = from.firstCommand
         let head = Int(question.headByteCount)
         let count = command.count - head
@@ -156,7 +156,7 @@ extension LimitStoreClient {
         let text = reply.pointee.text()
         switch RedisError(text) {
         case .noScript where question.repeatCount == 0:
-            appendProbe(to: connection, script: StoreScript.take.wholeHead)
+            appendProbe(to: connection, script: takeScript.wholeHead)
         case .ask, .tryAgain: probed(now: now)
         case .moved:
             guard let redirect = RedisRedirect(text) else { return refused(connection, now: now) }

@@ -31,7 +31,8 @@ final class LimitStoreClient {
     enum Health: UInt8 { case starting, up, away }
 
     let store: LimitStore
-    let tls: TLSContext?
+    /// What new connections are opened with; a reload may have loaded other certificates.
+    var tls: TLSContext?
     /// Which of the worker's clients it is; part of its tags.
     let slot: UInt32
     private(set) var alarm: Alarm
@@ -71,6 +72,9 @@ final class LimitStoreClient {
     let prefix: Content
     let deadlineNanoseconds: UInt64
     let setup: StoreSetup
+    // Not asked of the type each time, which costs a check of whether they were made.
+    let takeScript = StoreScript.take
+    let giveBackScript = StoreScript.giveBack
 
     /// Nothing came for so long: it is away.
     static let silenceNanoseconds: UInt64 = 100_000_000
@@ -115,7 +119,7 @@ final class LimitStoreClient {
         question.handle = handle
         question.sentAt = now
         question.deadline = deadline
-        append(StoreScript.take, question, demand, to: node)
+        append(takeScript, question, demand, to: node)
         counters.calls += 1
         alarm.set(deadline)
         return true
@@ -129,7 +133,7 @@ final class LimitStoreClient {
         var question = RedisQuestion(kind: .giveBack)
         question.sentAt = now
         question.deadline = now + deadlineNanoseconds
-        append(StoreScript.giveBack, question, demand, to: node)
+        append(giveBackScript, question, demand, to: node)
         alarm.set(question.deadline)
     }
 
@@ -183,7 +187,12 @@ final class LimitStoreClient {
         }
     }
 
-    /// Sends what was asked in this round.
+    /// Whether something was asked that was not sent.
+    var hasUnsent: Bool {
+        node?.hasUnsent == true || other?.hasUnsent == true || sentinel?.hasUnsent == true
+    }
+
+    /// Sends what was asked in this round; the time for its answers runs from `now` on.
     func flush(_ poller: borrowing Poller, now: UInt64) {
         if let node, node.hasUnsent { flush(node, poller, now: now) }
         if let other, other.hasUnsent { flush(other, poller, now: now) }

@@ -43,7 +43,7 @@ extension Worker {
     }
 
     private func settle(_ client: LimitStoreClient) {
-        client.flush(poller, now: now)
+        if client.hasUnsent { client.flush(poller, now: MonotonicClock.now()) }
         if let place = client.nameToResolve {
             client.nameToResolve = nil
             let slot = client.slot
@@ -65,7 +65,10 @@ extension Worker {
     /// answers what it was asked.
     func adoptStore(of configuration: Configuration) {
         let named = configuration.limitStore
-        guard store?.store !== named?.store else { return }
+        guard store?.store !== named?.store else {
+            store?.tls = named?.tls
+            return
+        }
         if let old = store {
             old.leave()
             leavingStores.append(old)

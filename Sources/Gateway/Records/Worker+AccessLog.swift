@@ -8,13 +8,15 @@ extension Worker {
     ///
     /// - Shape: members in a fixed order, durations in microseconds, the token never among them; the target is cut at
     ///   2 KiB, roles at 512 bytes. Bytes outside printable ASCII are escaped one by one, so that the line is always valid JSON.
-    func writeAccessLine(_ exchange: ExchangePointer, microseconds: UInt64) {
+    ///   `time` less `total` is when it began, to the millisecond: `limits simulate` goes by that.
+    func writeAccessLine(_ exchange: ExchangePointer, endedAt: UInt64, microseconds: UInt64) {
         guard let accessLog else { return }
         let bytes = exchange.pointee.headBytes
         line.removeAll()
         line.append("{\"time\":\"")
         line.append(timeText.readable)
-        let milliseconds = wallNanoseconds / 1_000_000
+        // The text is of the turn's second, so what ends in the next one is written as the last of this.
+        let milliseconds = min(999, (UInt64(wallNanoseconds) + (endedAt - min(endedAt, now))) / 1_000_000)
         line.append(UInt8(0x30 + milliseconds / 100))
         line.append(UInt8(0x30 + milliseconds / 10 % 10))
         line.append(UInt8(0x30 + milliseconds % 10))

@@ -53,6 +53,8 @@ final class RedisConnection {
     private(set) var questions = RedisQuestions(capacity: RedisConnection.maxQuestionCount)
     private var commands = Buffer(capacity: 16_384)
     private var sentByteCount = 0
+    /// How many of the questions were given to `flush`: their time runs.
+    private var startedCount = 0
     private var reader = RedisReader()
     private var input = Buffer(capacity: 16_384)
     private var sealedInput = Buffer()
@@ -158,6 +160,15 @@ final class RedisConnection {
     /// Sends what was appended, as far as the socket takes it.
     func flush(_ poller: borrowing Poller, now: UInt64) throws(Failure) {
         guard state == .open else { return }
+        // What a long round of the loop took is not the server's doing.
+        while startedCount < questions.count {
+            let waited = now - min(now, questions[startedCount].sentAt)
+            questions[startedCount].sentAt += waited
+            if questions[startedCount].deadline != 0, questions[startedCount].repeatCount == 0 {
+                questions[startedCount].deadline += waited
+            }
+            startedCount += 1
+        }
         while hasUnsent {
             let rest = commands.readable.view(sentByteCount, commands.count - sentByteCount)
             if tls.isActive {
@@ -317,6 +328,7 @@ final class RedisConnection {
     func finish() {
         let byteCount = Int(questions[0].byteCount)
         questions.removeFirst()
+        startedCount -= min(startedCount, 1)
         commands.consume(byteCount)
         sentByteCount -= min(sentByteCount, byteCount)
         if commands.isEmpty { commands.removeAll() }

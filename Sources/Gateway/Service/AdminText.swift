@@ -108,6 +108,7 @@ enum AdminText {
             if count > 0 { text += "gatehouse_http2_failures_total{reason=\"\(failure.word)\"} \(count)\n" }
         }
         limitMetrics(whole, head: head) { text += $0 }
+        if let audit = whole.audit { auditMetrics(audit, head: head) { text += $0 } }
         upstreamMetrics(whole, head: head) { text += $0 }
         return text
     }
@@ -166,6 +167,41 @@ enum AdminText {
         {
             let value = counters.failures[Int(failure.rawValue)]
             add("gatehouse_exchange_errors_total{error=\"\(failure.error)\"} \(value)\n")
+        }
+    }
+
+    private static func auditMetrics(
+        _ audit: WorkerReport.AuditState, head: (String, String, String) -> Void, add: (String) -> Void
+    ) {
+        for (name, type, help, value) in [
+            ("gatehouse_audit_events_total", "counter", "Events of the audit trail.", audit.eventCount),
+            (
+                "gatehouse_audit_lost_total", "counter",
+                "Events that were lost, since they could not be kept.",
+                audit.lostCount
+            ),
+            ("gatehouse_audit_writes_total", "counter", "Batches of events written.", audit.writeCount),
+            ("gatehouse_audit_bytes_total", "counter", "Bytes written.", audit.byteCount),
+            (
+                "gatehouse_audit_failures_total", "counter", "Writes and synchronizations that failed.",
+                audit.failureCount
+            ),
+            ("gatehouse_audit_rotations_total", "counter", "Files begun.", audit.rotationCount),
+            (
+                "gatehouse_audit_failing", "gauge", "1 while the trail cannot be written.",
+                audit.isFailing ? 1 : 0
+            ),
+            (
+                "gatehouse_audit_waiting_bytes", "gauge", "Bytes of events that are not written yet.",
+                UInt64(audit.waitingByteCount)
+            ),
+            (
+                "gatehouse_audit_open_folds", "gauge", "Windows in which equal reads are counted.",
+                UInt64(audit.openFoldCount)
+            ),
+        ] as [(String, String, String, UInt64)] {
+            head(name, type, help)
+            add("\(name) \(value)\n")
         }
     }
 

@@ -30,6 +30,8 @@ final class Configuration {
     let limitStore: (store: LimitStore, tls: TLSContext?)?
     /// The limits' rules; nil where there is none.
     let limitTable: LimitTable?
+    /// What is kept of which operations; nil where there is no audit trail.
+    let auditTable: AuditTable?
     /// What connections are accepted with, by the listener's address as the settings name it; none for plain listeners.
     let listenerTLS: [SocketAddress: TLSContext]
     /// What clients' HTTP/2 connections may cost; nil while HTTP/1.1 alone is served.
@@ -46,6 +48,8 @@ final class Configuration {
     let viaLine: Content
     let http2ViaLine: Content
     let operationCount: Int
+    /// How long equal reads are one event.
+    let foldNanoseconds: UInt64
     /// Of each API, the operation that tells the limits; nil where it has none.
     let limitsOperations: [Int?]
     /// Exchanges that began under it and are not over.
@@ -90,9 +94,10 @@ final class Configuration {
         }
         apis = compiled
         let table = try LimitTable.compile(settings.limits, tables: compiled.map(\.table), hash: hash)
+        auditTable = try settings.audit.map { try AuditTable.compile($0, tables: compiled.map(\.table)) }
         badTokens = settings.limits.badTokens.map { BadTokens($0, hash: hash) }
         limitTable = table.hasRules ? table : nil
-        limitsOperations = compiled.map { $0.table.find(LimitScope.limitsID) }
+        limitsOperations = compiled.map { $0.table.find(LimitTable.limitsID) }
         self.operationCount = operationCount
         switch settings.identity.provider {
         case .static:
@@ -136,6 +141,7 @@ final class Configuration {
                 $0.lists.staleIfError.nanoseconds
             )
         }
+        foldNanoseconds = settings.audit?.fold.nanoseconds ?? 0
         via = Content(text: settings.http.via)
         viaLine = Content(text: "Via: 1.1 \(settings.http.via)\r\n")
         http2ViaLine = Content(text: "Via: 2.0 \(settings.http.via)\r\n")

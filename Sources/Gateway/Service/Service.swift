@@ -14,9 +14,10 @@ public final class Service: @unchecked Sendable {
     private let control = DispatchQueue(label: "gatehouse.control")
     private let over = DispatchSemaphore(value: 0)
     private var settings: Settings
-    private var shared: Shared!
+    private(set) var shared: Shared!
     private var signals: [SignalSource] = []
     private var accessLog: AppendFile?
+    var auditTrail: AuditTrail?
     /// The listeners as the settings name them, with the addresses they got.
     private var bound: [SocketAddress: SocketAddress] = [:]
     private var isDraining = false
@@ -46,6 +47,8 @@ public final class Service: @unchecked Sendable {
 
     private func start() throws {
         SignalSource.ignore(SIGPIPE)
+        // A limit of file sizes is an error of a write then, as a full disk is.
+        SignalSource.ignore(SIGXFSZ)
         let descriptors = DescriptorLimit.raise()
         let definitions = try Self.readDefinitions(settings)
         noteUnused(settings, definitions)
@@ -58,6 +61,7 @@ public final class Service: @unchecked Sendable {
         let cache = settings.cache.map {
             ResponseCache(maxByteCount: $0.maxByteCount, maxObjectByteCount: $0.maxObjectByteCount)
         }
+        auditTrail = try Self.auditTrail(settings)
         let buckets = Buckets(capacity: settings.limits.maxBucketCount)
         shared = Shared(cache: cache, buckets: buckets) { [over] in _ = over.signal() }
         // Two descriptors an exchange, and some for the rest; asking for more slots than that only hides the shortage.
@@ -72,6 +76,7 @@ public final class Service: @unchecked Sendable {
             worker.accessLog = accessLog?.makeLineBuffer(queue: worker.loop.queue)
             workers.append(worker)
         }
+        if let auditTrail { try Self.named("audit") { try Worker.beginAudit(auditTrail, workers) } }
         shared.adopt(workers)
         warnOfTrust(settings, workers[0].configuration.tlsWarnings)
         // Started before anything is mailed to them, since their sources are made on this thread.
@@ -154,13 +159,15 @@ public final class Service: @unchecked Sendable {
         accessLog?.reopen { [log] error in
             if let error { log.error("access log not opened again", metadata: ["reason": "\(error)"]) }
         }
+        let named: Settings
         let fresh: Settings
         let configurations: [Configuration]
         let keystone: Keystone?
         let limitStore: LimitStore?
         let tickets: SessionTickets
         do {
-            fresh = try SettingsReader().read(file: file)
+            named = try SettingsReader().read(file: file)
+            fresh = named.keepingTrail(of: settings)
             let definitions = try Self.readDefinitions(fresh)
             noteUnused(fresh, definitions)
             let found = try Self.keystone(fresh, replacing: self.keystone)
@@ -175,7 +182,7 @@ public final class Service: @unchecked Sendable {
                     ticketKeys: renewed.keys)
             }
         } catch {
-            let reason = (error as? LimitMistakes)?.text(file: file) ?? "\(error)"
+            let reason = (error as? RuleMistakes)?.text(file: file) ?? "\(error)"
             return log.error(
                 "settings not changed: the new ones are wrong", metadata: ["reason": "\(reason)"])
         }
@@ -190,7 +197,7 @@ public final class Service: @unchecked Sendable {
             bound[named] = nil
             for worker in shared.workers { worker.mail { $0.dropListener(address, isAdmin: false) } }
         }
-        for key in Self.fixedKeys(settings, fresh) {
+        for key in Self.fixedKeys(settings, named) {
             log.warning("a change that needs a restart was not taken", metadata: ["key": "\(key)"])
         }
         let warnings = configurations[0].tlsWarnings
@@ -214,6 +221,7 @@ public final class Service: @unchecked Sendable {
         if old.log != new.log { keys.append("log") }
         if old.admin != new.admin { keys.append("admin") }
         if old.accessLog != new.accessLog { keys.append("access_log") }
+        if !Self.isSameTrail(old.audit, new.audit) { keys.append("audit") }
         if old.limits.maxBucketCount != new.limits.maxBucketCount { keys.append("limits.max_buckets") }
         if old.http.maxConnectionCount != new.http.maxConnectionCount { keys.append("http.max_connections") }
         if (old.cache == nil) && (new.cache != nil) { keys.append("cache") }
@@ -225,6 +233,7 @@ public final class Service: @unchecked Sendable {
     }
 
     private func closeLogs() {
+        endAudit()
         guard let accessLog else { return }
         let closed = DispatchSemaphore(value: 0)
         accessLog.close { closed.signal() }
@@ -289,9 +298,13 @@ public final class Service: @unchecked Sendable {
         for path in Set(certificates.map(\.privateKey)).sorted() where FileContent.isReadableByAll(path) {
             log.warning("everybody on this machine can read a private key", metadata: ["file": "\(path)"])
         }
+        if let path = settings.audit?.key, FileContent.isReadableByAll(path) {
+            log.warning(
+                "everybody on this machine can read the audit trail's key", metadata: ["file": "\(path)"])
+        }
     }
 
-    private static func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
+    static func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
         do { return try body() } catch { throw ServiceError("\(name): \(error)") }
     }
 }

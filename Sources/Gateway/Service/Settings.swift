@@ -31,6 +31,8 @@ public struct Settings: Sendable, Equatable {
     public var limits = Limits()
     /// The list cache; nil means `cache: off`.
     public var cache: Cache? = Cache()
+    /// The audit trail; nil means none.
+    public var audit: Audit?
     /// Where access lines go; nil means that none are written.
     public var accessLog: AccessLog?
     /// `log`: the operational log on standard error.

@@ -45,6 +45,19 @@ enum FileContent {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
+    static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0
+    }
+
+    /// Whether two paths are of one file, or would be.
+    static func areSame(_ path: String, _ other: String) -> Bool {
+        guard path != other else { return true }
+        var (one, two) = (stat(), stat())
+        guard stat(path, &one) == 0, stat(other, &two) == 0 else { return false }
+        return one.st_dev == two.st_dev && one.st_ino == two.st_ino
+    }
+
     /// Whether users other than its owner and group may read the file.
     static func isReadableByAll(_ path: String) -> Bool {
         var status = stat()

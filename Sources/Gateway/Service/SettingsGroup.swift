@@ -40,6 +40,11 @@ enum SettingsGroup: String, CaseIterable, Sendable {
     case exempt = "limits.rules[].exempt"
     case cache = "cache"
     case lists = "cache.lists"
+    case audit = "audit"
+    case auditSink = "audit.sinks[]"
+    case auditFile = "audit.sinks[].file"
+    case rotation = "audit.rotation"
+    case auditPolicy = "audit.policies[]"
     case accessLog = "access_log"
     case log = "log"
 
@@ -49,7 +54,7 @@ enum SettingsGroup: String, CaseIterable, Sendable {
         case .root:
             [
                 "listeners", "admin", "workers", "drain_timeout", "http", "http2", "apis", "identity",
-                "limits", "cache", "access_log", "log",
+                "limits", "cache", "audit", "access_log", "log",
             ]
         case .listener: ["address", "tls"]
         case .serverTLS:
@@ -112,6 +117,12 @@ enum SettingsGroup: String, CaseIterable, Sendable {
         case .userDomain, .projectDomain: ["id", "name"]
         case .cache: ["max_size", "max_object_size", "lists"]
         case .lists: ["fresh", "stale_while_revalidate", "stale_if_error"]
+        case .audit:
+            ["sinks", "durability", "on_failure", "key", "sign_every", "rotation", "fold", "policies"]
+        case .auditSink: ["file"]
+        case .auditFile: ["path", "mode"]
+        case .rotation: ["size", "age", "keep"]
+        case .auditPolicy: ["operations", "record", "content"]
         case .accessLog: ["path"]
         case .log: ["level"]
         }
@@ -120,10 +131,14 @@ enum SettingsGroup: String, CaseIterable, Sendable {
     /// Keys that the design names and this version refuses, or has elsewhere, with the mistake to give.
     var unavailableKeys: [String: String] {
         switch self {
-        case .root:
-            ["audit": "the audit trail is not available in this version"]
         case .keystone:
             ["bad_tokens": "`bad_tokens` is in `limits` now"]
+        case .auditSink:
+            [
+                "syslog": "`syslog` is not available in this version",
+                "rabbitmq": "`rabbitmq` is not available in this version",
+                "redis": "`redis` is not available in this version",
+            ]
         default: [:]
         }
     }

@@ -14,10 +14,13 @@ final class SettingsReading {
     }
 
     func add(_ mark: Mark?, _ message: String) {
+        add(line: mark?.line ?? 1, column: mark?.column ?? 1, message)
+    }
+
+    func add(line: Int, column: Int, _ message: String) {
         // Sorted and cut at the end; this bound only keeps a hostile file from filling memory.
         guard mistakes.count < 10_000 else { return }
-        mistakes.append(
-            SettingsMistake(file: file, line: mark?.line ?? 1, column: mark?.column ?? 1, message: message))
+        mistakes.append(SettingsMistake(file: file, line: line, column: column, message: message))
     }
 
     /// The mistakes in the order of the file, each once, at most 100 and a last line.

@@ -29,6 +29,11 @@ extension SettingsReading {
         if root.node("access_log") != nil {
             settings.accessLog = root.subgroupUnlessOff("access_log", .accessLog).flatMap(accessLog)
         }
+        if root.node("audit") != nil {
+            settings.audit = root.subgroupUnlessOff("audit", .audit).flatMap {
+                audit($0, besides: settings.accessLog)
+            }
+        }
         let log = root.subgroup("log", .log)
         settings.log.level =
             log.word("level", among: Logger.Level.allCases.map { ($0.rawValue, $0) }) ?? settings.log.level
@@ -167,15 +172,20 @@ extension SettingsReading {
     private func accessLog(_ group: SettingsMapping) -> Settings.AccessLog? {
         group.requiredNode("path").flatMap { node in
             scalar(node, "path") { text throws(ScalarMistake) in
-                let path = try self.path(text)
-                let parent = (path as NSString).deletingLastPathComponent
-                guard FileContent.isDirectory(parent) else {
-                    throw ScalarMistake(reason: "is in no existing directory")
-                }
-                guard !FileContent.isDirectory(path) else { throw ScalarMistake(reason: "is a directory") }
-                return Settings.AccessLog(path: path)
+                Settings.AccessLog(path: try fileToAppendTo(text))
             }
         }
+    }
+
+    /// The path of a file that is there, or can be made where it would be.
+    func fileToAppendTo(_ text: String) throws(ScalarMistake) -> String {
+        let path = try path(text)
+        let parent = (path as NSString).deletingLastPathComponent
+        guard FileContent.isDirectory(parent) else {
+            throw ScalarMistake(reason: "is in no existing directory")
+        }
+        guard !FileContent.isDirectory(path) else { throw ScalarMistake(reason: "is a directory") }
+        return path
     }
 
     /// An absolute path; a relative one starts at the settings file's directory.

@@ -61,7 +61,7 @@ extension SettingsReading {
         let quota = quota(group, besides: nil, cost: cost)
         var rule = Settings.LimitRule(name: name, quota: quota ?? .atOnce(1))
         rule.cost = cost
-        rule.operations = selectors(group)
+        rule.operations = selectors(group, meaningOfNone: "without the key, a rule is about all")
         rule.per = per(group, knowsIdentities: knowsIdentities)
         rule.isShadow = group.word("mode", among: [("enforce", false), ("shadow", true)]) ?? false
         rule.overrides = overrides(group, rule, hasQuota: quota != nil, knowsIdentities: knowsIdentities)
@@ -74,13 +74,16 @@ extension SettingsReading {
         return quota == nil ? nil : rule
     }
 
-    private func selectors(_ group: SettingsMapping) -> [Settings.LimitSelector] {
+    /// Reads `operations`.
+    ///
+    /// - Parameter meaningOfNone: why an empty sequence is a mistake.
+    func selectors(_ group: SettingsMapping, meaningOfNone: String) -> [Settings.LimitSelector] {
         var selectors: [Settings.LimitSelector] = []
         let items = group.items("operations", limit: 256, isRequired: false)
         if items.isEmpty, case .sequence? = group.node("operations") {
             add(
                 group.node("operations")?.mark,
-                "`operations` needs at least one item; without the key, a rule is about all")
+                "`operations` needs at least one item; \(meaningOfNone)")
         }
         for item in items {
             guard let text = scalar(item, "operations", Self.selector) else { continue }

@@ -12,3 +12,10 @@ enum SideQueue {
     /// For name services and the like, one after the other.
     static func runSlowly(_ body: @escaping @Sendable () -> Void) { slowQueue.async(execute: body) }
 }
+
+/// Where the disk is asked to keep the audit trail, so that no loop waits for it; one at a time, which groups what comes meanwhile.
+enum AuditQueue {
+    private static let queue = DispatchQueue(label: "gatehouse.audit", qos: .userInitiated)
+
+    static func run(_ body: @escaping @Sendable () -> Void) { queue.async(execute: body) }
+}

@@ -33,6 +33,8 @@ final class Worker: @unchecked Sendable {
     var now: UInt64
     var wallSeconds: Int64 = 0
     var wallNanoseconds: Int32 = 0
+    /// What the wall's clock is ahead of the monotonic one.
+    private var wallOffset: Int64 = 0
     var ready: [Handle] = []
     var running: [Handle] = []
     var again: [Handle] = []
@@ -54,6 +56,10 @@ final class Worker: @unchecked Sendable {
     var key = Buffer(capacity: 32_768)
     var faultContent = Buffer(capacity: 131_072)
     var line = Buffer(capacity: 16_384)
+    /// For the audit trail alone, whose events are made while `scratch` and `key` may be in use.
+    var auditText = Buffer(capacity: 131_072)
+    var auditScratch = Buffer(capacity: 131_072)
+    var auditKey = Buffer(capacity: 32_768)
     /// The Date line of this second, and the same second as the access line has it.
     var dateLine = Buffer(capacity: 64)
     var timeText = Buffer(capacity: 32)
@@ -72,6 +78,10 @@ final class Worker: @unchecked Sendable {
     var exchangeCounters: ExchangeCounters
     var limitCounters: LimitCounters
     var accessLog: LineBuffer?
+    /// nil while nothing is recorded.
+    var audit: AuditWriter?
+    /// Names tokens in audit events; nil where there is no trail.
+    var auditDigester: AuditDigester?
     let reportLog = Logger(label: "gatehouse.validation")
     var reportBudget = ReportBudget()
 
@@ -124,11 +134,7 @@ final class Worker: @unchecked Sendable {
     func start() {
         loop.tick(every: .milliseconds(50)) { [unowned self] in
             turn { $0.tick() }
-            if downstreamTimers.isEmpty, upstreamTimers.isEmpty, exchangeTimers.isEmpty, flushesAt == 0,
-                acceptPausedUntil == 0
-            {
-                loop.stopTicking()
-            }
+            if nothingIsDue { loop.stopTicking() }
         }
         _ = poller.add(waker.descriptor, [.read], tag: Tag.waker)
         adoptStore(of: configuration)
@@ -144,20 +150,21 @@ final class Worker: @unchecked Sendable {
         }
     }
 
+    /// The clock alone makes nothing happen, so that it need not tick.
+    private var nothingIsDue: Bool {
+        downstreamTimers.isEmpty && upstreamTimers.isEmpty && exchangeTimers.isEmpty && flushesAt == 0
+            && acceptPausedUntil == 0 && audit?.isQuiet != false
+    }
+
     /// One turn: reads the clock once, runs `body`, then everything it made ready, then cleans up.
     private func turn(_ body: (Worker) -> Void) {
         now = MonotonicClock.now()
         let wall = WallClock.now()
-        wallNanoseconds = wall.nanoseconds
-        if wall.seconds != wallSeconds { renewDate(wall.seconds) }
+        wallOffset = wall.seconds * 1_000_000_000 + Int64(wall.nanoseconds) - Int64(now)
+        renewWall()
         body(self)
         finishTurn()
-        if !loop.isTicking,
-            !(downstreamTimers.isEmpty && upstreamTimers.isEmpty && exchangeTimers.isEmpty && flushesAt == 0
-                && acceptPausedUntil == 0)
-        {
-            loop.startTicking()
-        }
+        if !loop.isTicking, !nothingIsDue { loop.startTicking() }
         counters.turns += 1
         beginRound()
     }
@@ -180,6 +187,7 @@ final class Worker: @unchecked Sendable {
                 count = poller.collect(into: events, waiting: Self.waitMilliseconds)
                 waker.hasWaited()
                 now = MonotonicClock.now()
+                renewWall()
                 guard count > 0 else { return }
             }
             for place in 0..<count {
@@ -208,6 +216,15 @@ final class Worker: @unchecked Sendable {
         let later = MonotonicClock.now()
         if later - now > 5_000_000 { counters.slowRounds += 1 }
         now = later
+        renewWall()
+    }
+
+    /// Brings the wall's time to `now`, by what both clocks said at the turn's beginning.
+    private func renewWall() {
+        let wall = wallOffset + Int64(now)
+        wallNanoseconds = Int32(wall % 1_000_000_000)
+        let seconds = wall / 1_000_000_000
+        if seconds != wallSeconds { renewDate(seconds) }
     }
 
     /// Runs what this round made ready, and settles the connections it touched.
@@ -238,7 +255,9 @@ final class Worker: @unchecked Sendable {
                     settle(connection)
                 }
             }
+            if audit != nil { settleAudit() }
         }
+        if audit != nil { settleAudit() }
         if !closedDownstreams.isEmpty || !closedUpstreams.isEmpty { hasClosed = true }
         while let handle = closedDownstreams.popLast() { downstreams.remove(handle) }
         while let handle = closedUpstreams.popLast() {
@@ -267,6 +286,7 @@ final class Worker: @unchecked Sendable {
             accessLog?.flush()
             flushesAt = 0
         }
+        if audit != nil { tickAudit() }
         if !retired.isEmpty { retireConfigurations() }
     }
 

@@ -30,6 +30,20 @@ struct WorkerReport: Sendable {
         let isUp: Bool
     }
 
+    /// Of the audit trail; one of a worker, or the sum of several.
+    struct AuditState: Sendable {
+        var eventCount: UInt64 = 0
+        var lostCount: UInt64 = 0
+        var writeCount: UInt64 = 0
+        var openFoldCount = 0
+        var waitingByteCount = 0
+        // Of all workers together.
+        var byteCount: UInt64 = 0
+        var failureCount: UInt64 = 0
+        var rotationCount: UInt64 = 0
+        var isFailing = false
+    }
+
     var counters: [Counters]
     var exchangeCounters: ExchangeCounters
     var limitCounters: LimitCounters
@@ -37,6 +51,8 @@ struct WorkerReport: Sendable {
     var buckets: Buckets.Occupation
     /// Of the shared store; empty without one.
     var stores: [StoreState]
+    /// nil while nothing is recorded.
+    var audit: AuditState?
     var operationIDs: [String]
     var endpoints: [EndpointState]
     var inFlight: [InFlight]
@@ -51,6 +67,14 @@ struct WorkerReport: Sendable {
         exchangeCounters.add(other.exchangeCounters)
         limitCounters.add(other.limitCounters)
         stores += other.stores
+        if let more = other.audit {
+            audit?.eventCount += more.eventCount
+            audit?.lostCount += more.lostCount
+            audit?.writeCount += more.writeCount
+            audit?.openFoldCount += more.openFoldCount
+            audit?.waitingByteCount += more.waitingByteCount
+            if more.isFailing { audit?.isFailing = true }
+        }
         for state in other.endpoints {
             guard let place = endpoints.firstIndex(where: { $0.url == state.url }) else {
                 endpoints.append(state)
@@ -92,6 +116,7 @@ extension Worker {
             counters: [counters], exchangeCounters: exchangeCounters, limitCounters: limitCounters,
             buckets: shared.buckets.occupation,
             stores: store.map { [WorkerReport.StoreState(counters: $0.counters, isUp: $0.isUp)] } ?? [],
+            audit: audit.map(\.state),
             operationIDs: kind == .metrics
                 ? configuration.apis.flatMap { $0.table.operations.map(\.id) } : [],
             endpoints: endpoints, inFlight: kind == .exchanges ? inFlight() : [],

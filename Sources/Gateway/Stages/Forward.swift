@@ -16,7 +16,10 @@ extension Worker {
         guard let endpoint = pool.choose(&random, now: now, avoiding: failed) else {
             return fail(exchange, .noEndpoint, retryAfterSeconds: pool.retryAfterSeconds(now))
         }
-        if exchange.pointee.forwardedAt == 0 { exchange.pointee.forwardedAt = now }
+        if exchange.pointee.forwardedAt == 0 {
+            exchange.pointee.forwardedAt = now
+            if audit != nil, !exchange.pointee.contentComplete { auditAttempt(exchange) }
+        }
         let handle: Handle
         switch place(exchange, endpoint, pool) {
         case .on(let found): handle = found

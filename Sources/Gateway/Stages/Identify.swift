@@ -10,6 +10,10 @@ extension Worker {
             exchange.pointee.peerIsTrusted = true
             exchange.pointee.client = forwardedClient(exchange)
         }
+        // Without a trail nothing is answered that could not be recorded.
+        if audit?.trail.settings.onFailure == .refuse, auditRefuses(isWrite: false) {
+            return fail(exchange, .auditUnavailable, retryAfterSeconds: 1)
+        }
         return .next
     }
 

@@ -20,9 +20,7 @@ extension Worker {
         if let call = exchange.pointee.call { return receiveCall(exchange, call, connection) }
         if exchange.pointee.fetch != nil { return receiveFetch(exchange, connection) }
         if exchange.pointee.errorHead != nil { return collectError(exchange, connection) }
-        if exchange.pointee.status >= 400 && exchange.pointee.head.method != .head
-            || exchange.pointee.status == 200 && isRatesRequest(exchange)
-        {
+        if isCollectedAnswer(exchange, connection.pointee.head) {
             let head = connection.pointee.input.readable.view(0, connection.pointee.head.byteCount)
             exchange.pointee.errorHead = Content(head)
             connection.pointee.input.consume(connection.pointee.head.byteCount)
@@ -31,6 +29,15 @@ extension Worker {
         writeForwardedHead(exchange, connection)
         connection.pointee.input.consume(connection.pointee.head.byteCount)
         return .next
+    }
+
+    /// Whether an answer is looked at as a whole before anything of it is passed on: errors, limits, and what was made where
+    /// its content alone names it.
+    private func isCollectedAnswer(_ exchange: ExchangePointer, _ head: borrowing ResponseHead) -> Bool {
+        if exchange.pointee.status >= 400 { return exchange.pointee.head.method != .head }
+        if exchange.pointee.status == 200, isRatesRequest(exchange) { return true }
+        guard audit != nil, case .length = head.framing else { return false }
+        return needsAnswerContent(exchange, head)
     }
 
     /// Reads the response head; nil once it is there.
@@ -62,6 +69,7 @@ extension Worker {
                 connection.pointee.content = ContentReader(connection.pointee.head.framing)
                 exchange.pointee.status = status
                 exchange.pointee.responseHeadAt = now
+                noteAnswerHead(exchange, connection.pointee.head, connection.pointee.input.readable)
                 if status == 401 { forgetToken(exchange) }
                 writeWasForwarded(exchange)
                 let pool = connection.pointee.pool.takeUnretainedValue()

@@ -42,7 +42,8 @@ extension Worker {
                 microseconds: microseconds,
                 source: source(of: exchange), verdict: exchange.pointee.cacheVerdict,
                 failure: exchange.pointee.failure)
-            if accessLog != nil { writeAccessLine(exchange, microseconds: microseconds) }
+            if audit != nil { auditEnd(exchange) }
+            if accessLog != nil { writeAccessLine(exchange, endedAt: ended, microseconds: microseconds) }
         }
         if exchange.pointee.charges.count > 0 { settleLimits(exchange) }
         releaseDownstream(exchange)

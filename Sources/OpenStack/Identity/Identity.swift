@@ -29,6 +29,8 @@ public final class Identity: Sendable {
     public let expiresAt: Int64?
     /// What the application credential behind the token may be used for; nil when that is not restricted.
     public let accessRules: [AccessRule]?
+    /// By what the token was got; nil where nobody says.
+    public let origin: TokenOrigin?
 
     /// Makes an identity; `adminRoles` are the roles that make an administrator, `admin` by Nova's default policy.
     public init(
@@ -37,7 +39,7 @@ public final class Identity: Sendable {
         projectDomainName: String = "", domainID: String = "", domainName: String = "",
         isOfSystem: Bool = false, isAdminProject: Bool = true, roles: [String],
         adminRoles: [String] = ["admin"],
-        expiresAt: Int64? = nil, accessRules: [AccessRule]? = nil
+        expiresAt: Int64? = nil, accessRules: [AccessRule]? = nil, origin: TokenOrigin? = nil
     ) {
         self.userID = Array(userID.utf8)
         self.userName = Array(userName.utf8)
@@ -59,6 +61,7 @@ public final class Identity: Sendable {
         rolesKey = Array(lowered.sorted().joined(separator: ",").utf8)
         self.expiresAt = expiresAt
         self.accessRules = accessRules
+        self.origin = origin
     }
 
     /// Tells whether the token has ended at `now`, in seconds since 1970.

@@ -44,7 +44,7 @@ public struct TokenDocument: Sendable {
             projectDomainName: project?.domain?.name ?? "", domainID: token.domain?.id ?? "",
             domainName: token.domain?.name ?? "", isOfSystem: token.system?.all == true,
             isAdminProject: token.is_admin_project ?? true, roles: roles, adminRoles: adminRoles,
-            expiresAt: expiresAt, accessRules: rules)
+            expiresAt: expiresAt, accessRules: rules, origin: TokenOrigin(data))
     }
 
     private struct Wrapper: Decodable { let token: Token }

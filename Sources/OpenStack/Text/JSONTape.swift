@@ -1,23 +1,23 @@
-internal import Bytes
+public import Bytes
 
 /// One value or key of a JSON text, where it stands and how far what belongs to it goes.
-struct JSONNode {
-    enum Kind: UInt8 { case object, array, string, integer, float, yes, no, null, key }
+public struct JSONNode {
+    public enum Kind: UInt8, Sendable { case object, array, string, integer, float, yes, no, null, key }
 
-    var kind: Kind
+    public internal(set) var kind: Kind
     /// A string with escapes, which must be decoded before it is compared.
-    var hasEscapes = false
+    public internal(set) var hasEscapes = false
     /// A string that no UTF-8 can hold (half a surrogate pair); what Python makes of it is not followed.
-    var isOdd = false
+    public internal(set) var isOdd = false
     /// The bytes, without the quotes of a string.
     var start: UInt32
     var count: UInt32 = 0
     /// Members of an object, elements of an array; equal keys are not yet one.
-    var childCount: UInt32 = 0
+    public internal(set) var childCount: UInt32 = 0
     /// The node after the last that belongs to this one.
-    var next: UInt32 = 0
+    public internal(set) var next: UInt32 = 0
 
-    var range: ByteRange { ByteRange(start: Int(start), count: Int(count)) }
+    public var range: ByteRange { ByteRange(start: Int(start), count: Int(count)) }
 }
 
 /// A JSON text as a flat list of nodes in their order: keys and values of an object in turn, elements of an array.
@@ -28,9 +28,10 @@ public struct JSONTape: ~Copyable {
     static var maximumDepth: Int { 900 }
     private static var keptCount: Int { 4_096 }
 
-    private(set) var nodes: UnsafeMutablePointer<JSONNode>
+    /// The nodes of the text that was read last; `count` of them are its own.
+    public private(set) var nodes: UnsafeMutablePointer<JSONNode>
     private var capacity: Int
-    private(set) var count = 0
+    public private(set) var count = 0
     /// Indices of the objects and arrays that are open.
     private var open: UnsafeMutablePointer<UInt32>
     private var depth = 0
@@ -47,10 +48,10 @@ public struct JSONTape: ~Copyable {
     }
 
     /// What reading found.
-    enum Outcome { case whole, malformed, tooDeep }
+    public enum Outcome: Sendable { case whole, malformed, tooDeep }
 
     /// Reads a text as Python's `json.loads` does: `NaN` and `Infinity` are numbers, equal keys may repeat.
-    mutating func read(_ bytes: ByteView) -> Outcome {
+    public mutating func read(_ bytes: ByteView) -> Outcome {
         count = 0
         depth = 0
         if capacity > Self.keptCount {

@@ -1,7 +1,7 @@
-internal import Bytes
+public import Bytes
 
 /// Strict UTF-8 as Python's decoder reads it (RFC 3629): no overlong forms, no surrogates, at most U+10FFFF.
-enum UTF8Text {
+public enum UTF8Text {
     /// Tells whether all of `bytes` is well-formed.
     static func isValid(_ bytes: ByteView) -> Bool {
         var index = 0
@@ -16,7 +16,7 @@ enum UTF8Text {
     }
 
     /// Reads the scalar at `index` and steps over it; nil, with one byte stepped over, where the form is wrong.
-    static func readScalar(_ bytes: ByteView, _ index: inout Int) -> UInt32? {
+    public static func readScalar(_ bytes: ByteView, _ index: inout Int) -> UInt32? {
         let first = bytes[index]
         index += 1
         if first < 0x80 { return UInt32(first) }

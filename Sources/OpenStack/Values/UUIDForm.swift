@@ -2,6 +2,22 @@ public import Bytes
 
 /// The forms in which ids are written.
 public enum UUIDForm {
+    /// Appends a random UUID of version 4, in 36 bytes (RFC 9562 §5.4).
+    public static func append(_ random: inout RandomSource, to buffer: inout Buffer) {
+        // Version nibble 4, variant bits 10.
+        let high = random.next() & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
+        let low = random.next() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+        buffer.appendHexadecimal(high >> 32, width: 8)
+        buffer.append(0x2D)
+        buffer.appendHexadecimal(high >> 16 & 0xFFFF, width: 4)
+        buffer.append(0x2D)
+        buffer.appendHexadecimal(high & 0xFFFF, width: 4)
+        buffer.append(0x2D)
+        buffer.appendHexadecimal(low >> 48, width: 4)
+        buffer.append(0x2D)
+        buffer.appendHexadecimal(low & 0xFFFF_FFFF_FFFF, width: 12)
+    }
+
     /// Tells whether the text is 8-4-4-4-12 hexadecimal digits of either case.
     public static func isCanonical(_ text: ByteView) -> Bool {
         guard text.count == 36 else { return false }
@@ -45,19 +61,8 @@ public enum UUIDForm {
 public enum RequestID {
     /// Appends a new id.
     public static func append(_ random: inout RandomSource, to buffer: inout Buffer) {
-        // Version 4 (RFC 9562 §5.4): version nibble 4, variant bits 10.
-        let high = random.next() & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
-        let low = random.next() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
         buffer.append("req-")
-        buffer.appendHexadecimal(high >> 32, width: 8)
-        buffer.append(0x2D)
-        buffer.appendHexadecimal(high >> 16 & 0xFFFF, width: 4)
-        buffer.append(0x2D)
-        buffer.appendHexadecimal(high & 0xFFFF, width: 4)
-        buffer.append(0x2D)
-        buffer.appendHexadecimal(low >> 48, width: 4)
-        buffer.append(0x2D)
-        buffer.appendHexadecimal(low & 0xFFFF_FFFF_FFFF, width: 12)
+        UUIDForm.append(&random, to: &buffer)
     }
 
     /// Tells whether a client's id is accepted: lower-case digits only, any version.

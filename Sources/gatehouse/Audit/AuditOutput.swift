@@ -16,7 +16,7 @@ struct AuditOutput: ~Copyable {
     init(isJSON: Bool) {
         self.isJSON = isJSON
         bytes.reserveCapacity(Self.heldByteCount + 65_536)
-        if !isJSON { append(AuditTable.head) }
+        if !isJSON { append(AuditColumns.head) }
     }
 
     mutating func append(_ event: TrailEvent) {
@@ -24,7 +24,7 @@ struct AuditOutput: ~Copyable {
             bytes.append(contentsOf: event.text)
             bytes.append(0x0A)
         } else {
-            append(AuditTable.line(event))
+            append(AuditColumns.line(event))
         }
         if bytes.count >= Self.heldByteCount { flush() }
     }
@@ -52,7 +52,7 @@ struct AuditOutput: ~Copyable {
 }
 
 /// Events as lines of a table whose columns are as wide as what usually stands in them.
-enum AuditTable {
+enum AuditColumns {
     private static let columns: [(name: String, width: Int)] = [
         ("TIME", 27), ("OUTCOME", 7), ("STATUS", 6), ("ACTION", 20), ("USER", 32), ("PROJECT", 32),
         ("TARGET", 36), ("REQUEST ID", 0),

@@ -1,5 +1,12 @@
 import Glibc
 
+/// Why a log cannot be read: its name, and the kernel's words.
+struct AccessLogFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ name: String, _ code: Int32) { description = "\(name): \(String(cString: strerror(code)))" }
+}
+
 /// The lines of a file or of standard input, one after the other.
 ///
 /// - Limits: a block of 1 MiB; a line over `maxLineByteCount` is passed over.
@@ -11,24 +18,20 @@ final class AccessLogLines {
     let name: String
     private let descriptor: Int32
 
-    /// Opens the file; nil when that fails, for which `reason` has the words.
-    init?(_ name: String) {
+    /// Opens the file; `-` is standard input.
+    init(_ name: String) throws(AccessLogFailure) {
+        let opened = name == "-" ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC)
+        guard opened >= 0 else { throw AccessLogFailure(name, errno) }
         self.name = name == "-" ? "standard input" : name
-        descriptor = name == "-" ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
+        descriptor = opened
     }
 
     deinit {
         if descriptor != STDIN_FILENO { close(descriptor) }
     }
 
-    /// Why the last opening or reading failed.
-    static var reason: String { String(cString: strerror(errno)) }
-
     /// Lends each line without its end, and its number from 1; nil in place of one that is too long.
-    ///
-    /// - Returns: false when reading failed, for which `reason` has the words.
-    func forEach(_ body: (UnsafeBufferPointer<UInt8>?, Int) -> Void) -> Bool {
+    func forEach(_ body: (UnsafeBufferPointer<UInt8>?, Int) -> Void) throws(AccessLogFailure) {
         let block = UnsafeMutablePointer<UInt8>.allocate(capacity: Self.blockByteCount)
         defer { block.deallocate() }
         var held = 0
@@ -47,7 +50,7 @@ final class AccessLogLines {
         while true {
             let count = read(descriptor, block + held, Self.blockByteCount - held)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { return false }
+            guard count >= 0 else { throw AccessLogFailure(name, errno) }
             if count == 0 { break }
             let end = held + count
             var start = 0
@@ -69,6 +72,5 @@ final class AccessLogLines {
         }
         // The last line may have no end, and may have been cut where the program was.
         if held > 0 || isTooLong { give(0, held) }
-        return true
     }
 }

@@ -40,26 +40,23 @@ struct LimitsSimulate: ParsableCommand {
 
     func run() throws {
         let replay = try replay()
-        let logs = try accessLogs.map { name in
-            guard let log = AccessLogLines(name) else {
-                StandardError.print("\(name): \(AccessLogLines.reason)")
-                throw ExitCode(1)
-            }
-            return log
-        }
-        for log in logs {
-            replay.begin(file: log.name)
-            let isWhole = log.forEach { line, number in
-                if let line {
-                    replay.read(line: line, number: number)
-                } else {
-                    replay.refuseLong(line: number, limit: AccessLogLines.maxLineByteCount)
+        do throws(AccessLogFailure) {
+            // All are opened before the first is read: a name that is wrong is told at once.
+            var logs: [AccessLogLines] = []
+            for name in accessLogs { logs.append(try AccessLogLines(name)) }
+            for log in logs {
+                replay.begin(file: log.name)
+                try log.forEach { line, number in
+                    if let line {
+                        replay.read(line: line, number: number)
+                    } else {
+                        replay.refuseLong(line: number, limit: AccessLogLines.maxLineByteCount)
+                    }
                 }
             }
-            guard isWhole else {
-                StandardError.print("\(log.name): \(AccessLogLines.reason)")
-                throw ExitCode(1)
-            }
+        } catch {
+            StandardError.print(error.description)
+            throw ExitCode(1)
         }
         let report = replay.finish(topCount: top)
         if json {
@@ -92,7 +89,7 @@ struct LimitsSimulate: ParsableCommand {
             let onLimited: (LimitedRequest) -> Void = { request in
                 print(printsJSON ? LimitsReportJSON.line(request) : LimitsReportText.line(request))
             }
-            do throws(LimitMistakes) {
+            do throws(RuleMistakes) {
                 let replay = try LimitReplay(
                     settings.limits, tables: tables, onLimited: each ? onLimited : nil)
                 if mistakes.isEmpty { return replay }

@@ -58,7 +58,7 @@ public final class LimitReplay {
     /// - Errors: as `LimitTable.compile`.
     public init(
         _ limits: Settings.Limits, tables: [OperationTable], onLimited: ((LimitedRequest) -> Void)? = nil
-    ) throws(LimitMistakes) {
+    ) throws(RuleMistakes) {
         table = try LimitTable.compile(limits, tables: tables, hash: .random())
         self.tables = tables
         self.onLimited = onLimited

@@ -1,15 +1,16 @@
 internal import HTTP
 internal import OpenStack
 
-/// Which operations and actions a rule is about, by API; for compiling alone.
+/// Which operations and actions a limit's rule or an audit policy is about, by API; for compiling alone.
 ///
-/// - Shape: words as `Settings.LimitSelector` has them. `GET …/limits` is about the limits themselves, so a rule is about it
-///   only where it names its id.
-struct LimitScope {
-    private(set) var mistakes: [LimitMistakes.Mistake] = []
+/// - Shape: words as `Settings.LimitSelector` has them.
+struct OperationScope {
+    private(set) var mistakes: [RuleMistakes.Mistake] = []
     /// The rule names nothing, so it is about everything, what matches no operation among it.
     let isEverything: Bool
     private let tables: [OperationTable]
+    /// The operation that a word is about only where it is this id.
+    private let exception: String?
     private var found: Found
 
     /// Indices of operations and of actions in each API's table.
@@ -32,17 +33,21 @@ struct LimitScope {
         }
     }
 
-    init(_ rule: Settings.LimitRule, tables: [OperationTable]) {
+    /// - Parameters:
+    ///   - selectors: empty for everything.
+    ///   - exception: the operation that is meant only where it is named.
+    init(_ selectors: [Settings.LimitSelector], tables: [OperationTable], except exception: String? = nil) {
         self.tables = tables
-        isEverything = rule.operations.isEmpty
+        self.exception = exception
+        isEverything = selectors.isEmpty
         found = Found(tables)
         if isEverything { found = operations { _ in true } }
-        for selector in rule.operations {
+        for selector in selectors {
             switch find(selector.text) {
             case .success(let more): found.add(more)
             case .failure(let wrong):
                 mistakes.append(
-                    LimitMistakes.Mistake(
+                    RuleMistakes.Mistake(
                         line: selector.line, column: selector.column,
                         message: "`operations`: `\(selector.text)` \(wrong.reason)"))
             }
@@ -121,7 +126,7 @@ struct LimitScope {
         var found = Found(tables)
         for (api, table) in tables.enumerated() {
             for (index, operation) in table.operations.enumerated()
-            where (isNamed || operation.id != Self.limitsID) && isMeant(operation) {
+            where (isNamed || operation.id != exception) && isMeant(operation) {
                 found.operations[api].insert(index)
                 found.actions[api].formUnion(table.actions(of: index))
             }
@@ -129,15 +134,13 @@ struct LimitScope {
         return found
     }
 
-    static let limitsID = "limits.show"
-
     private func tagged(_ tag: String) -> Found { operations { $0.tags.contains(tag) } }
 
     /// An action may be of another class than its operation.
     private func ofClass(_ name: String) -> Found {
         var found = Found(tables)
         for (api, table) in tables.enumerated() {
-            for (index, operation) in table.operations.enumerated() where operation.id != Self.limitsID {
+            for (index, operation) in table.operations.enumerated() where operation.id != exception {
                 if operation.limitClass == name { found.operations[api].insert(index) }
                 for (action, place) in zip(operation.actions, table.actions(of: index))
                 where (action.limitClass ?? operation.limitClass) == name {

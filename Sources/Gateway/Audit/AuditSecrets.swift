@@ -1,0 +1,135 @@
+internal import Bytes
+internal import OpenStack
+
+/// Names that say of a value that it is a secret, wherever they stand: clients misspell and misplace members, and what is
+/// refused for that is recorded all the same.
+///
+/// - Shape: compared without case and without what is neither letter nor digit, so that `admin_pass` is `adminPass`.
+enum SecretNames {
+    /// A word with the letters that it has, a bit for each, so that most names are told from it at a glance.
+    private struct Word {
+        let text: StaticString
+        let letters: UInt32
+
+        init(_ text: StaticString) {
+            self.text = text
+            letters = SecretNames.letters(ByteView(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        }
+    }
+
+    // Inline, since all loops read them: an array would be counted for each look.
+    /// Parts of names.
+    private static let parts: InlineArray<21, Word> = [
+        Word("password"), Word("passwd"), Word("passphrase"), Word("adminpass"), Word("rootpass"),
+        Word("secret"), Word("token"), Word("credential"), Word("privatekey"), Word("accesskey"),
+        Word("apikey"), Word("authkey"), Word("encryptionkey"), Word("sessionkey"), Word("signingkey"),
+        Word("userdata"), Word("connectioninfo"), Word("transporturl"), Word("authoriz"),
+        Word("authenticat"), Word("internalaccesspath"),
+    ]
+    /// Whole names.
+    private static let wholes: InlineArray<12, Word> = [
+        Word("auth"), Word("pass"), Word("pw"), Word("pwd"), Word("pin"), Word("otp"), Word("totp"),
+        Word("content"), Word("contents"), Word("cookie"), Word("setcookie"), Word("xauth"),
+    ]
+
+    /// Tells whether a name, without escapes, is one of a secret.
+    static func contains(_ name: ByteView) -> Bool {
+        let letters = letters(name)
+        for index in parts.indices where letters & parts[index].letters == parts[index].letters {
+            if find(parts[index].text, in: name) { return true }
+        }
+        for index in wholes.indices where letters == wholes[index].letters {
+            if name.namesSame(wholes[index].text) { return true }
+        }
+        return false
+    }
+
+    /// A bit for each ASCII letter in a name.
+    private static func letters(_ name: ByteView) -> UInt32 {
+        var letters: UInt32 = 0
+        for byte in name {
+            let place = ASCII.lowercased(byte) &- 0x61
+            if place < 26 { letters |= 1 << UInt32(place) }
+        }
+        return letters
+    }
+
+    /// For cold paths.
+    static func contains(_ name: String) -> Bool {
+        var name = name
+        return name.withUTF8 { contains($0) }
+    }
+
+    /// Looks for `part` at each place; both are short, or the content is bounded.
+    private static func find(_ part: StaticString, in name: ByteView) -> Bool {
+        let first = part.utf8Start[0]
+        for start in 0..<name.count where ASCII.lowercased(name[start]) == first {
+            var index = start
+            var place = 0
+            while index < name.count, place < part.utf8CodeUnitCount {
+                let byte = ASCII.lowercased(name[index])
+                index += 1
+                guard byte.isNamePart else { continue }
+                guard byte == part.utf8Start[place] else { break }
+                place += 1
+            }
+            if place == part.utf8CodeUnitCount { return true }
+        }
+        return false
+    }
+}
+
+extension UInt8 {
+    /// A lower-case letter, a digit, or a byte beyond ASCII, which no separator is.
+    fileprivate var isNamePart: Bool { (self &- 0x61) < 26 || ASCII.isDigit(self) || self >= 0x80 }
+}
+
+extension ByteView {
+    /// Tells whether both are the same name, case and separators aside; `other` has neither.
+    fileprivate func namesSame(_ other: StaticString) -> Bool {
+        namesSame(ByteView(start: other.utf8Start, count: other.utf8CodeUnitCount))
+    }
+
+    /// Tells whether both are the same name, case and separators aside.
+    func namesSame(_ other: ByteView) -> Bool {
+        var (index, place) = (0, 0)
+        while true {
+            while index < count, !ASCII.lowercased(self[index]).isNamePart { index += 1 }
+            while place < other.count, !ASCII.lowercased(other[place]).isNamePart { place += 1 }
+            guard index < count, place < other.count else { return index == count && place == other.count }
+            guard ASCII.lowercased(self[index]) == ASCII.lowercased(other[place]) else { return false }
+            index += 1
+            place += 1
+        }
+    }
+}
+
+/// The secrets that one operation's content may hold, by their paths; views of an `AuditTable`.
+struct AuditSecrets {
+    let paths: UnsafeBufferPointer<AuditTable.SecretPath>
+    let words: UnsafePointer<ByteRange>
+    let bytes: ByteView
+
+    /// How many names the longest path has.
+    static let maxPathCount = 4
+
+    /// Tells whether a value is a secret.
+    ///
+    /// - Parameter path: its member's name and those of the members that hold it, the innermost first, without escapes; in
+    ///   lists are none.
+    func hold(_ path: InlineArray<4, ByteView?>) -> Bool {
+        guard let name = path[0] else { return false }
+        if SecretNames.contains(name) { return true }
+        for secret in paths where matches(secret, path) { return true }
+        return false
+    }
+
+    private func matches(_ secret: AuditTable.SecretPath, _ path: InlineArray<4, ByteView?>) -> Bool {
+        for step in 0..<Int(secret.count) {
+            guard step < Self.maxPathCount, let name = path[step],
+                name.namesSame(bytes.view(words[Int(secret.first) + step]))
+            else { return false }
+        }
+        return secret.count > 0
+    }
+}

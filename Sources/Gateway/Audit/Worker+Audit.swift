@@ -1,0 +1,347 @@
+internal import Bytes
+internal import HTTP
+internal import Loop
+internal import OpenStack
+
+/// What an answer that waits for its event would tell a client; the order is that of what weighs more.
+enum AuditWeight: UInt8 {
+    /// Nothing was done: it was refused here.
+    case refusal
+    /// Something was read.
+    case read
+    /// Something was changed, or may have been.
+    case change
+}
+
+extension Worker {
+    // MARK: - Events
+
+    /// Records an exchange whose answer is about to leave: its event comes first.
+    func auditAnswer(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
+        guard let audit, !connection.pointee.isAdmin, !exchange.pointee.isAudited else { return }
+        exchange.pointee.auditedFailure = exchange.pointee.failure
+        let event = recordEvent(exchange, audit)
+        exchange.pointee.isAudited = true
+        let mark: UInt64
+        switch event {
+        case .recorded(let made): mark = made
+        case .none: return
+        case .lost:
+            // What nobody can say afterwards that it happened is not answered, unless the settings allow it.
+            guard !mayGo(auditWeight(exchange), audit) else { return }
+            abortDownstream(exchange)
+            // A stream is reset with all that it was to send; a connection sends nothing any more.
+            guard !connection.pointee.isStream else { return }
+            mark = .max
+        }
+        let weight = auditWeight(exchange)
+        // What a stream is given to send leaves with its connection.
+        guard
+            let holder = connection.pointee.isStream
+                ? downstreams.find(connection.pointee.carrier) : connection
+        else { return }
+        holder.pointee.auditMark = mark
+        holder.pointee.auditWeight = max(holder.pointee.auditWeight, weight.rawValue)
+    }
+
+    /// Records that an upload begins, whose end may be long in coming.
+    func auditAttempt(_ exchange: ExchangePointer) {
+        guard let audit, exchange.pointee.fetch == nil, exchange.pointee.call == nil,
+            auditRule(of: exchange)?.record == .each
+        else { return }
+        swap(&scratch, &auditScratch)
+        swap(&key, &auditKey)
+        let notes = exchange.pointee.auditNotes
+        _ = audit.appendEvent(.change) {
+            exchange.pointee.auditNotes = notes
+            appendAuditEvent(exchange, status: 0, outcome: .pending, to: &$0)
+        }
+        swap(&scratch, &auditScratch)
+        swap(&key, &auditKey)
+    }
+
+    /// Records an exchange at its end: one that was never answered, or whose answer broke off.
+    func auditEnd(_ exchange: ExchangePointer) {
+        guard let audit, !isAdminExchange(exchange) else { return }
+        // An answer whose head left says nothing of what became of the rest.
+        guard !exchange.pointee.isAudited || exchange.pointee.failure != exchange.pointee.auditedFailure
+        else { return }
+        _ = recordEvent(exchange, audit)
+    }
+
+    /// What became of an exchange's event.
+    private enum Recorded {
+        case recorded(UInt64)
+        /// It is folded into another, or not wanted.
+        case none
+        /// There was no room for it.
+        case lost
+    }
+
+    /// Appends the exchange's event.
+    private func recordEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> Recorded {
+        // Whoever writes an answer has parts of it there.
+        swap(&scratch, &auditScratch)
+        swap(&key, &auditKey)
+        defer {
+            swap(&scratch, &auditScratch)
+            swap(&key, &auditKey)
+        }
+        switch auditRule(of: exchange)?.record {
+        case .off, nil: return .none
+        case .each:
+            // It may be made twice, the first time without room for the end of its line.
+            let notes = exchange.pointee.auditNotes
+            let mark = audit.appendEvent(auditWeight(exchange)) {
+                exchange.pointee.auditNotes = notes
+                appendAuditEvent(exchange, to: &$0)
+            }
+            return mark.map { .recorded($0) } ?? .lost
+        case .folded: return foldEvent(exchange, audit)
+        }
+    }
+
+    private func auditWeight(_ exchange: ExchangePointer) -> AuditWeight {
+        if exchange.pointee.forwardedAt == 0, exchange.pointee.reply.stored == nil { return .refusal }
+        return auditRule(of: exchange)?.changesState == false ? .read : .change
+    }
+
+    // MARK: - Folding
+
+    /// The first of equal reads has its event, the others are counted until the window ends.
+    private func foldEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> Recorded {
+        let key = foldKey(exchange, audit)
+        if audit.fold.count(key, now: now, wallMicroseconds: wallMicroseconds) { return .none }
+        auditText.removeAll()
+        appendAuditEvent(exchange, to: &auditText)
+        let event = Content(auditText.readable)
+        let window = configuration.foldNanoseconds
+        guard let mark = audit.appendEvent(auditWeight(exchange), { $0.append(event.bytes) }) else {
+            return .lost
+        }
+        if let ended = audit.fold.begin(
+            key, event: event, now: now, window: window, wallMicroseconds: wallMicroseconds)
+        {
+            appendFolded(ended, audit)
+        }
+        if audit.foldsAt == 0 { audit.foldsAt = now + window }
+        return .recorded(mark)
+    }
+
+    /// What makes reads equal: who, from where, what, and how it ended.
+    private func foldKey(_ exchange: ExchangePointer, _ audit: AuditWriter) -> UInt64 {
+        auditText.removeAll()
+        if let identity = exchange.pointee.identity {
+            identity._withUnsafeGuaranteedRef { identity in
+                identity.withUserID { auditText.append($0) }
+                auditText.append("|")
+                identity.withProjectID { auditText.append($0) }
+            }
+        }
+        if exchange.pointee.identity == nil, let token = userToken(exchange) {
+            auditText.appendHexadecimal(audit.hash.hash(token))
+        }
+        auditText.append("|")
+        exchange.pointee.client.append(to: &auditText)
+        auditText.append("|")
+        auditText.appendDecimal(exchange.pointee.status)
+        auditText.append("|")
+        auditText.appendDecimal(Int(exchange.pointee.failure.rawValue))
+        auditText.append("|")
+        let head = exchange.pointee.headBytes
+        if exchange.pointee.head.byteCount > 0 {
+            auditText.append(head.view(exchange.pointee.head.methodName))
+            auditText.append(" ")
+            auditText.appendHexadecimal(audit.hash.hash(head.view(exchange.pointee.head.target.whole)))
+        }
+        return audit.hash.hash(auditText.readable) | 1
+    }
+
+    /// Appends the event that ends a window: the first one's, with a new id, and how many there were.
+    private func appendFolded(_ place: AuditFold.Place, _ audit: AuditWriter) {
+        guard let event = place.event else { return }
+        _ = audit.appendEvent(.read) { appendFoldedEvent(event.bytes, place, to: &$0) }
+    }
+
+    private func appendFoldedEvent(_ event: ByteView, _ place: AuditFold.Place, to buffer: inout Buffer) {
+        let (id, time) = (Self.auditEventIDOffset, Self.auditEventTimeOffset)
+        buffer.append(event.view(0, id))
+        UUIDForm.append(&random, to: &buffer)
+        buffer.append(event.view(id + 36, time - id - 36))
+        appendAuditTime(place.lastAt, to: &buffer)
+        // `gatehouse` is the last member, and has one at least.
+        buffer.append(event.view(time + 32, event.count - time - 34))
+        buffer.append(",\"folds\":\"")
+        buffer.append(event.view(id, 36))
+        buffer.append("\",\"count\":")
+        buffer.appendDecimal(place.count)
+        buffer.append(",\"first\":\"")
+        appendAuditTime(place.firstAt, to: &buffer)
+        buffer.append("\",\"last\":\"")
+        appendAuditTime(place.lastAt, to: &buffer)
+        buffer.append("\"}}")
+    }
+
+    /// Appends a moment in microseconds since 1970 as events have their times.
+    private func appendAuditTime(_ microseconds: Int64, to buffer: inout Buffer) {
+        Self.appendTime(microseconds / 1_000_000, to: &buffer)
+        buffer.append(".")
+        Self.appendMicroseconds(Int(microseconds % 1_000_000), to: &buffer)
+        buffer.append("+00:00")
+    }
+
+    private static func appendMicroseconds(_ count: Int, to buffer: inout Buffer) {
+        var unit = 100_000
+        while unit > 0 {
+            buffer.append(UInt8(0x30 + count / unit % 10))
+            unit /= 10
+        }
+    }
+
+    /// Ends windows whose time is over; all of them at the end.
+    func endFolds(isEnd: Bool) {
+        guard let audit else { return }
+        for place in audit.fold.takeEnded(now: now, isEnd: isEnd) { appendFolded(place, audit) }
+        audit.foldsAt = audit.fold.openCount > 0 ? now + 1_000_000_000 : 0
+    }
+
+    private var wallMicroseconds: Int64 { wallSeconds * 1_000_000 + Int64(wallNanoseconds / 1_000) }
+
+    // MARK: - Holding answers
+
+    /// Whether a connection's bytes have to wait for an event that is not safe yet.
+    func mustHold(_ connection: DownstreamPointer) -> Bool {
+        guard let audit else { return false }
+        let weight = AuditWeight(rawValue: connection.pointee.auditWeight) ?? .change
+        if connection.pointee.auditMark <= audit.safeMark
+            || connection.pointee.auditMark != .max && mayGo(weight, audit)
+        {
+            connection.pointee.auditMark = 0
+            connection.pointee.auditWeight = 0
+            return false
+        }
+        if !connection.pointee.isHeld {
+            connection.pointee.isHeld = true
+            audit.held.append(connection.pointee.handle)
+        }
+        return true
+    }
+
+    /// Whether an answer may leave although its event cannot be kept.
+    private func mayGo(_ weight: AuditWeight, _ audit: AuditWriter) -> Bool {
+        if audit.trail.settings.durability == .bestEffort { return true }
+        guard audit.isFailing else { return false }
+        return switch audit.trail.settings.onFailure {
+        case .continue: true
+        case .refuseWrites: weight != .change
+        case .refuse: weight == .refusal
+        }
+    }
+
+    /// Whether a request is refused because its event could not be kept.
+    func auditRefuses(isWrite: Bool) -> Bool {
+        guard let audit, audit.isFailing else { return false }
+        return switch audit.trail.settings.onFailure {
+        case .continue: false
+        case .refuseWrites: isWrite
+        case .refuse: true
+        }
+    }
+
+    /// Writes the events of this round, and lets the answers go that waited for them.
+    func settleAudit() {
+        guard let audit else { return }
+        if audit.trail.settings.durability == .bestEffort {
+            if audit.byteCount >= 65_536 {
+                audit.write(now: now, wallSeconds: wallSeconds)
+            } else if !audit.isEmpty, flushesAt == 0 {
+                flushesAt = now + 100_000_000
+            }
+        } else {
+            audit.write(now: now, wallSeconds: wallSeconds)
+        }
+        if let mark = audit.unsyncedMark, !audit.isSyncing { synchronize(audit, mark) }
+        releaseHeld(audit)
+    }
+
+    private func releaseHeld(_ audit: AuditWriter) {
+        guard audit.mayReleaseMore() else { return }
+        let held = audit.takeHeld()
+        for handle in held {
+            guard let connection = downstreams.find(handle), connection.pointee.state != .closed else {
+                continue
+            }
+            connection.pointee.isHeld = false
+            // Looked at as if the kernel had room again; what still has to wait is held anew.
+            settle(connection)
+        }
+        audit.giveBack(held)
+    }
+
+    /// Has the disk keep what was written, beside the loop; the answers that wait go when it has.
+    private func synchronize(_ audit: AuditWriter, _ mark: UInt64) {
+        let descriptor = audit.trail.duplicate()
+        // Without a descriptor there is nothing to ask by; the next round tries again.
+        guard descriptor >= 0 else { return }
+        audit.isSyncing = true
+        AuditQueue.run { [self] in
+            let code = RecordFile.synchronizeAndClose(descriptor)
+            mail { worker in
+                guard let audit = worker.audit else { return }
+                audit.isSyncing = false
+                if code == 0 {
+                    audit.synced(to: mark)
+                } else {
+                    audit.trail.breakOff("fdatasync: \(SystemError.describe(code))")
+                }
+                worker.settleAudit()
+            }
+        }
+    }
+
+    /// What is due by the clock: writing again, ended windows, a new file.
+    func tickAudit() {
+        guard let audit else { return }
+        if audit.foldsAt != 0, audit.foldsAt <= now { endFolds(isEnd: false) }
+        if audit.trail.settings.durability == .bestEffort {
+            audit.write(now: now, wallSeconds: wallSeconds)
+        }
+        settleAudit()
+        guard audit.isEmpty, audit.trail.needsRotation(wallSeconds: wallSeconds) else { return }
+        audit.rotate(time: Self.timeNow, wallSeconds: wallSeconds)
+    }
+
+    // MARK: - Beginning and end
+
+    /// Begins the loops' parts of the trail; before they start.
+    ///
+    /// - Errors: `SystemError` when their first lines cannot be written.
+    static func beginAudit(_ trail: AuditTrail, _ workers: [Worker]) throws(SystemError) {
+        let writers = workers.map { AuditWriter(trail, worker: $0.index, random: &$0.random) }
+        let code = AuditWriter.begin(writers, time: timeNow, wallSeconds: WallClock.now().seconds)
+        guard code == 0 else { throw SystemError(call: "write", code: code) }
+        for (worker, writer) in zip(workers, writers) {
+            worker.audit = writer
+            worker.auditDigester = trail.digester
+        }
+    }
+
+    /// Ends this loop's part of the trail, with all that is still open.
+    func endAudit() {
+        guard let audit else { return }
+        endFolds(isEnd: true)
+        settleAudit()
+        audit.end(time: Self.timeNow, now: now, wallSeconds: wallSeconds)
+    }
+
+    /// `2026-09-01T10:00:00.123456Z`
+    private static var timeNow: Content {
+        let wall = WallClock.now()
+        var text = Buffer(capacity: 40)
+        appendTime(wall.seconds, to: &text)
+        text.append(".")
+        appendMicroseconds(Int(wall.nanoseconds / 1_000), to: &text)
+        text.append("Z")
+        return Content(text.readable)
+    }
+}
