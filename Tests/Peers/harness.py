@@ -204,6 +204,8 @@ class Gatehouse(Process):
     """The gateway in front of `upstream` (one or several), with the test's own settings laid over plain ones."""
 
     name = "gatehouse"
+    # What its process has besides the environment of the tests.
+    environment = {}
 
     def __init__(self, directory, upstream, settings=None, definitions=(COMPUTE,), prefix=(), port=0,
                  upstream_settings=None):
@@ -225,7 +227,7 @@ class Gatehouse(Process):
             self.settings["identity"].pop("static", None)
         path = self.directory / "gatehouse.yaml"
         path.write_text(yaml.safe_dump(self.settings, sort_keys=False))
-        self.spawn([*prefix, gatehouse_path(), "serve", "--config", path])
+        self.spawn([*prefix, gatehouse_path(), "serve", "--config", path], self.environment)
 
         def serving():
             self.assert_alive()

@@ -22,7 +22,7 @@ LANES = int(os.environ.get("PEERS_LANES", "3"))
 # The long ones in as many parts as here; every part takes each so-manieth test of the suite.
 PARTS = {"identity_trouble": 3, "schemathesis": 2, "tls_scan": 2, "upstream_http2": 2, "limits": 2}
 # These begin first, so that nothing long is left over at the end.
-LONG = ["schemathesis", "identity_trouble", "faults", "slow", "tls_scan", "limits", "upstream_http2"]
+LONG = ["schemathesis", "identity_trouble", "faults", "audit", "slow", "tls_scan", "limits", "upstream_http2"]
 ORDINARY = "not calm and not alone"
 NO_TESTS = 5
 

@@ -23,7 +23,7 @@ struct ScenarioTests {
         let areas = Set(ScenarioFile.all.map { String($0.description.prefix { $0 != "/" }) })
         #expect(
             areas == [
-                "caching", "errors", "forwarding", "http", "http2", "identity", "ids", "interfaces",
+                "audit", "caching", "errors", "forwarding", "http", "http2", "identity", "ids", "interfaces",
                 "limits", "service", "tls",
                 "validation",
             ])

@@ -60,14 +60,13 @@ struct AuditRemains {
         return UTCTime.seconds((text[place.upperBound...].prefix(19) + "Z").utf8) ?? 0
     }
 
-    private init(lastDigest: InlineArray<32, UInt8>, lastWriter: [UInt8]) {
-        self.lastDigest = lastDigest
-        self.lastWriter = lastWriter
-        lacksLineFeed = false
+    /// The same for a file without a whole line, which follows another one.
+    func following(_ before: AuditRemains) -> AuditRemains {
+        var found = self
+        found.lastDigest = before.lastDigest
+        found.lastWriter = before.lastWriter
+        return found
     }
-
-    /// The same for the file that follows: nothing has to be marked in it.
-    var ofAnotherFile: AuditRemains { AuditRemains(lastDigest: lastDigest, lastWriter: lastWriter) }
 
     /// Whether a file's bytes, of which there are few, could be the beginning of a trail's first line.
     private static func mayBegin(_ bytes: [UInt8]) -> Bool {

@@ -52,18 +52,16 @@ final class AuditTrail: Sendable {
         name.appendHexadecimal(random.next(), width: 16)
         process = Content(name.readable)
         let file = try RecordFile(path: settings.file.path, mode: UInt32(settings.file.mode))
-        if file.byteCount == 0, let before = AuditNames.rotated(of: settings.file.path).last {
-            // A process may have ended between giving the file its new name and beginning the next one.
+        var found = AuditRemains(
+            try file.readEnd(limit: AuditRemains.maxByteCount), byteCount: file.byteCount)
+        if found.lastWriter.isEmpty, let before = AuditNames.rotated(of: settings.file.path).last {
+            // A process may have ended between giving the file its new name and a whole line in the next one.
             let old = try RecordFile(path: before, mode: UInt32(settings.file.mode))
-            found =
-                AuditRemains(
-                    try old.readEnd(limit: AuditRemains.maxByteCount), byteCount: old.byteCount
-                ).ofAnotherFile
-        } else {
-            found = AuditRemains(
-                try file.readEnd(limit: AuditRemains.maxByteCount), byteCount: file.byteCount)
+            found = found.following(
+                AuditRemains(try old.readEnd(limit: AuditRemains.maxByteCount), byteCount: old.byteCount))
         }
         guard found.isTrail else { throw ServiceError("the file is not an audit trail") }
+        self.found = found
         let begunAt = AuditRemains.beginning(try file.readBeginning(limit: 1_024))
         var state = State(file: file)
         state.lastDigest = found.lastDigest

@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import Glibc
 internal import Loop
 
 extension Service {
@@ -13,7 +14,11 @@ extension Service {
             }
         }
         return try named("audit: \(audit.file.path)") {
-            try AuditTrail(audit, key: key, workerCount: settings.workers)
+            do {
+                return try AuditTrail(audit, key: key, workerCount: settings.workers)
+            } catch let error as SystemError where error.code == EWOULDBLOCK {
+                throw ServiceError("another process writes this trail")
+            }
         }
     }
 

@@ -28,10 +28,12 @@ struct TrailControl {
     /// Reads the object of a line that was scanned.
     init(_ content: ByteView) {
         var result = Self()
+        // Beside the result, which is changed in place meanwhile.
+        var isWhole = true
         _ = JSONScanner.forEachMember(of: content) { key, value in
             let inside = Self.inside(value)
             func take<Value>(_ place: inout Value?, _ found: Value?) {
-                if place != nil || found == nil { result.isWellFormed = false }
+                if place != nil || found == nil { isWhole = false }
                 place = found
             }
             switch key {
@@ -51,7 +53,7 @@ struct TrailControl {
             default: break
             }
         }
-        if (result.key == nil) != (result.signature == nil) { result.isWellFormed = false }
+        result.isWellFormed = isWhole && (result.key == nil) == (result.signature == nil)
         self = result
     }
 
