@@ -80,7 +80,8 @@ struct AuditFilterOptions: ParsableArguments {
             text.dropLast().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             let number = Int64(text.dropLast())
         else { return nil }
-        return max(0, now - number * unit * 1_000_000)
+        // Cannot overflow: nine digits and a week's seconds.
+        return max(0, now / 1_000_000 - number * unit) * 1_000_000 + now % 1_000_000
     }
 
     private static func now() -> Int64 {
