@@ -69,10 +69,10 @@ def noted(*answers):
 
 
 @contextlib.contextmanager
-def running(tmp_path, upstream, **trail):
+def running(tmp_path, upstream, workers=2, **trail):
     files = audit.Files(tmp_path / "g")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        with audit.gatehouse(tmp_path / "g", upstream.url, {"policies": CONTENT, **trail}) as gatehouse:
+        with audit.gatehouse(tmp_path / "g", upstream.url, {"policies": CONTENT, **trail}, workers=workers) as gatehouse:
             yield gatehouse, files, Disk(gatehouse, files), pool
             # Failures and their end are told once each.
             for line in (AWAY_LINE, BACK_LINE):
@@ -115,7 +115,8 @@ def test_refuse_writes_lets_reads_go_on_and_holds_what_was_begun(tmp_path, upstr
 
 
 def test_refuse_refuses_everything(tmp_path, upstream):
-    with running(tmp_path, upstream, on_failure="refuse") as (gatehouse, files, disk, pool):
+    # One loop: each learns by an answer of its own that the disk is full.
+    with running(tmp_path, upstream, workers=1, on_failure="refuse") as (gatehouse, files, disk, pool):
         disk.fill()
         # It was done before anybody knew, so it waits.
         first = pool.submit(read, gatehouse)

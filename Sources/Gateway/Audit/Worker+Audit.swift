@@ -240,7 +240,7 @@ extension Worker {
 
     /// Whether a request is refused because its event could not be kept.
     func auditRefuses(isWrite: Bool) -> Bool {
-        guard let audit, audit.isFailing else { return false }
+        guard let audit, audit.isFailing, audit.trail.settings.durability != .bestEffort else { return false }
         return switch audit.trail.settings.onFailure {
         case .continue: false
         case .refuseWrites: isWrite
