@@ -9,12 +9,15 @@ struct TrailTamperingTests {
     static let first = "00000000000000a1"
     static let second = "00000000000000a2"
 
+    /// A short event, since each of its bytes is changed once.
+    static func short(_ id: Int) -> String { "{\"id\":\"\(id)\",\"initiator\":{\"name\":\"alice\"}}" }
+
     /// Two writers that ended, a fragment between two processes, and some heads.
     static func small(key: [UInt8]? = MadeTrail.key) -> MadeTrail {
         var trail = MadeTrail(key: key, signEvery: 2)
         trail.start("00000000000000a0", process: "00000000000000bb")
-        trail.event("00000000000000a0", MadeEvent(id: 0).text)
-        trail.event("00000000000000a0", MadeEvent(id: 1).text)
+        trail.event("00000000000000a0", short(0))
+        trail.event("00000000000000a0", short(1))
         trail.end("00000000000000a0")
         trail.files[0].append(.init(writer: "", kind: .fragment, bytes: Array("{\"writer\":\"0".utf8)))
         let offset = MadeTrail.bytes(Array(trail.files[0].dropLast())).count
@@ -22,8 +25,8 @@ struct TrailTamperingTests {
         trail.repair(first, (offset, trail.files[0].last { $0.kind == .fragment }?.bytes ?? []))
         trail.start(second, workers: 2)
         for id in 2..<6 {
-            trail.event(first, MadeEvent(id: id).text)
-            trail.event(second, MadeEvent(id: id + 10).text)
+            trail.event(first, short(id))
+            trail.event(second, short(id + 10))
         }
         trail.end(first)
         trail.end(second)
@@ -76,7 +79,7 @@ struct TrailTamperingTests {
         for (index, line) in lines.enumerated() where line.kind == .event {
             var changed = lines
             let text = String(decoding: line.bytes, as: UTF8.self)
-            changed[index].bytes = Array(text.replacing("alice", with: "mallory").utf8)
+            changed[index].bytes = Array(text.replacing("alice", with: "alicf").utf8)
             let found = try Self.verify(MadeTrail.bytes(changed), in: folder)
             #expect(found.breaks.map(\.kind) == [.changed])
             #expect(found.breaks.first?.place.line == index + 1)
@@ -182,11 +185,11 @@ struct TrailTamperingTests {
     {
         var trail = MadeTrail(key: MadeTrail.key, signEvery: 2)
         trail.start(Self.first)
-        trail.event(Self.first, MadeEvent(id: 1).text)
+        trail.event(Self.first, Self.short(1))
         trail.rotate(Self.first)
-        trail.event(Self.first, MadeEvent(id: 2).text)
+        trail.event(Self.first, Self.short(2))
         trail.start(Self.second, process: "00000000000000bb")
-        trail.event(Self.second, MadeEvent(id: 3).text)
+        trail.event(Self.second, Self.short(3))
         trail.end(Self.first)
         trail.end(Self.second)
         let folder = try TrailFolder()

@@ -185,6 +185,19 @@ struct TrailVerifierTests {
             found.findings.map(\.kind) == [.missing] && found.findings[0].place.line == 4, "\(found.text)")
     }
 
+    @Test func `a process whose first lines were cut is told, and one that lacks a writer is found`() throws {
+        var trail = MadeTrail()
+        trail.start("00000000000000a1", workers: 2)
+        let cut = try Verified.lines(trail.files, in: TrailFolder())
+        #expect(cut.verdict.isWhole && cut.has(.torn), "\(cut.text)")
+        #expect(try Verified.lines(trail.files, in: TrailFolder(), isComplete: true).has(.missing))
+        trail.start("00000000000000a2", process: "00000000000000bb")
+        trail.end("00000000000000a2")
+        #expect(try Verified.lines(trail.files, in: TrailFolder()).verdict.isWhole)
+        trail.event("00000000000000a1", MadeEvent().text)
+        #expect(try Verified.lines(trail.files, in: TrailFolder()).has(.missing))
+    }
+
     @Test func `a start that is signed covers the line before it`() throws {
         var trail = MadeTrail(key: MadeTrail.key, signEvery: 100)
         trail.start("00000000000000a1", workers: 1)

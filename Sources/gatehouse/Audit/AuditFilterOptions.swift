@@ -80,9 +80,8 @@ struct AuditFilterOptions: ParsableArguments {
             text.dropLast().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             let number = Int64(text.dropLast())
         else { return nil }
-        // Longer ago than anything that is recorded is the beginning.
-        let (ago, isLong) = number.multipliedReportingOverflow(by: unit * 1_000_000)
-        return isLong ? 0 : max(0, now - ago)
+        // Cannot overflow: nine digits and a week's seconds.
+        return max(0, now / 1_000_000 - number * unit) * 1_000_000 + now % 1_000_000
     }
 
     private static func now() -> Int64 {

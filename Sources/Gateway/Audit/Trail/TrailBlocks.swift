@@ -46,6 +46,8 @@ public struct TrailBlocks: ~Copyable {
     private var lentByteCount = 0
     /// Bytes so far of a line that is too long; 0 when none is being passed over.
     private var skippedByteCount: UInt64 = 0
+    /// What is held came with the end of a line that is too long, and may have lines of its own.
+    private var holdsMore = false
 
     /// Opens `file` at its beginning.
     public init(_ file: String) throws(TrailFailure) {
@@ -85,6 +87,7 @@ public struct TrailBlocks: ~Copyable {
         buffer.removeAll()
         lentByteCount = 0
         skippedByteCount = 0
+        holdsMore = false
         offset = place
         lseek(descriptor, off_t(place), SEEK_SET)
     }
@@ -95,6 +98,10 @@ public struct TrailBlocks: ~Copyable {
         offset += UInt64(lentByteCount)
         lentByteCount = 0
         buffer.compact()
+        if holdsMore {
+            holdsMore = false
+            if let run = run(endingFrom: 0) { return run }
+        }
         while true {
             if buffer.room == 0 {
                 if skippedByteCount > 0 || buffer.capacity > Self.maxLineByteCount {
@@ -117,15 +124,20 @@ public struct TrailBlocks: ~Copyable {
                 lentByteCount = end + 1
                 let skipped = skippedByteCount
                 skippedByteCount = 0
+                holdsMore = true
                 return Run(
                     bytes: buffer.readable.view(0, 0), offset: offset - skipped,
                     byteCount: skipped + UInt64(end + 1))
             }
-            guard let end = buffer.readable.lastLineFeed(downTo: held) else { continue }
-            lentByteCount = end + 1
-            return Run(
-                bytes: buffer.readable.view(0, end + 1), offset: offset, byteCount: UInt64(end + 1))
+            if let run = run(endingFrom: held) { return run }
         }
+    }
+
+    /// Lends what is held up to its last line feed, if that is at or after `start`.
+    private mutating func run(endingFrom start: Int) -> Run? {
+        guard let end = buffer.readable.lastLineFeed(downTo: start) else { return nil }
+        lentByteCount = end + 1
+        return Run(bytes: buffer.readable.view(0, end + 1), offset: offset, byteCount: UInt64(end + 1))
     }
 
     /// What stands behind the last line feed, once `next` said that there is no more; its offset in the file and its size.

@@ -27,7 +27,12 @@ extension TrailVerifier {
             if isFirst { checkOpening(line, control, spot) }
             checkLinks(line, control, spot)
             try advance(line, digest, spot)
+            if line.kind == .start { writers[line.writer]?.process = control.process }
             signedPart(line, spot, control, isSigned: isSigned(bytes, line, control, spot))
+        }
+        if line.kind != .start, line.kind != .repair, let process = writers[line.writer]?.process {
+            processes[process]?.goesOn = true
+            writers[line.writer]?.process = nil
         }
         lastDigest = digest
         lastWriter = line.writer

@@ -31,6 +31,8 @@ public final class TrailVerifier {
         var digest: TrailDigest
         var last: Spot
         var hasEnded = false
+        /// Of its start.
+        var process: UInt64?
         var signEvery: UInt64 = 0
         /// Events and lines since the last valid signature.
         var unsignedEvents: UInt64 = 0
@@ -44,6 +46,9 @@ public final class TrailVerifier {
         var first: Spot
         /// It may have writers that started in a file that is not here.
         var isOpen: Bool
+        /// One of its writers has lines besides what it begins by. Without any, the file was cut within what the process
+        /// wrote first: if lines were taken out instead, the next start names another line before it.
+        var goesOn = false
     }
 
     struct Fragment {
@@ -128,8 +133,9 @@ public final class TrailVerifier {
         }
         for process in processes.values.sorted(by: { $0.first < $1.first })
         where process.started != process.expected && !process.isOpen {
+            let isCut = process.started < process.expected && !process.goesOn && !expectsEnds
             report(
-                process.started < process.expected ? .missing : .inserted, process.first,
+                isCut ? .torn : process.started < process.expected ? .missing : .inserted, process.first,
                 "\(process.started) of the \(process.expected) writers of its process began")
         }
         for (name, writer) in writers.sorted(by: { $0.value.last < $1.value.last }) {
