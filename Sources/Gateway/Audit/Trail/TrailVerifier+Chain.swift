@@ -5,10 +5,9 @@ extension TrailVerifier {
     func read(_ bytes: ByteView, _ spot: Spot) throws(TrailFailure) {
         let digest = hash.digest(bytes)
         let isFirst = spot.offset == 0
-        let found = Fragment(spot: spot, byteCount: UInt64(bytes.count), digest: digest)
         guard bytes.count <= TrailBlocks.maxLineByteCount, let line = TrailLine(bytes) else {
             if fragments.count == Self.maxFragmentCount { reportUnreadable(fragments.removeFirst()) }
-            return fragments.append(found)
+            return fragments.append(Fragment(spot: spot, byteCount: UInt64(bytes.count), digest: digest))
         }
         verdict.lineCount += 1
         if let rotation {
@@ -31,12 +30,7 @@ extension TrailVerifier {
             signedPart(line, spot, control, isSigned: isSigned(bytes, line, control, spot))
         }
         lastDigest = digest
-        remember(found)
-    }
-
-    private func remember(_ line: Fragment) {
-        if recent.count < Self.recentCount { recent.append(line) } else { recent[recentEnd] = line }
-        recentEnd = (recentEnd + 1) % Self.recentCount
+        lastWriter = line.writer
     }
 
     // MARK: - The chain of a writer
@@ -50,10 +44,10 @@ extension TrailVerifier {
             report(.inserted, spot, line, "its writer began before")
         }
         if line.sequence < writer.next {
-            let isSame = recent.contains { $0.digest == digest }
             report(
-                isSame ? .repeated : .misplaced, spot, line,
-                "its writer is at sequence \(writer.next - 1) since \(place(writer.last).text)")
+                .misplaced, spot, line,
+                "stands again, or in another place: its writer is at sequence \(writer.next - 1) since "
+                    + place(writer.last).text)
             return
         }
         if line.sequence > writer.next {
@@ -130,6 +124,8 @@ extension TrailVerifier {
             writers.values[place].unsignedLines = 0
             writers.values[place].unsignedEvents = 0
             if let every = control?.signEvery { writers.values[place].signEvery = every }
+            // A start names the line before it, whichever writer's, and so covers that one's lines.
+            if line.kind == .start, let lastWriter { writers[lastWriter]?.unsignedLines = 0 }
             return
         }
         writers.values[place].unsignedLines += 1

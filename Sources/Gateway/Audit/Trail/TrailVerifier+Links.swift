@@ -34,19 +34,14 @@ extension TrailVerifier {
 
     private func checkStart(_ line: TrailLine, _ control: TrailControl, _ spot: Spot) {
         if line.previous != lastDigest {
-            let isKnown = line.previous != .none && recent.contains { $0.digest == line.previous }
-            if isKnown {
-                report(.overtaken, spot, line, "lines of others stand between it and the one that it names")
-            } else if line.previous == .none {
-                report(.missing, spot, line, "begins a new trail, and there are lines before it")
-            } else if recent.isEmpty {
-                report(.missing, spot, line, "names a line before it, and there is none")
-            } else {
-                report(
-                    .missing, spot, line,
-                    "the line before it is not the one that it names: that was changed, or lines are not there"
-                )
-            }
+            let detail =
+                line.previous == .none
+                ? "begins a new trail, and there are lines before it"
+                : lastDigest == .none
+                    ? "names a line before it, and there is none"
+                    : "the line before it is not the one that it names: that was changed, or lines were put in or "
+                        + "taken out"
+            report(.missing, spot, line, detail)
         }
         guard let process = control.process, let count = control.workerCount else { return }
         if processes[process] == nil {
@@ -64,16 +59,15 @@ extension TrailVerifier {
             fragment.spot.file == spot.file && fragment.spot.offset == offset
                 && fragment.byteCount == byteCount && fragment.digest == digest
         }
-        // A fragment may be a whole line to us, when its last bytes are those of one.
-        let pending = fragments.firstIndex(where: isMarked)
-        guard let found = pending.map({ fragments[$0] }) ?? recent.first(where: isMarked) else {
+        guard let index = fragments.firstIndex(where: isMarked) else {
             report(
                 .changed, spot, line,
                 "the \(byteCount) bytes at byte \(offset) that it marks as a fragment are not these")
             return
         }
         report(
-            .repaired, found.spot, line, "\(byteCount) bytes are a fragment, which \(place(spot).text) marks")
-        if let pending { fragments.remove(at: pending) }
+            .repaired, fragments[index].spot, line,
+            "\(byteCount) bytes are a fragment, which \(place(spot).text) marks")
+        fragments.remove(at: index)
     }
 }

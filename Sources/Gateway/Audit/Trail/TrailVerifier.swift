@@ -13,12 +13,10 @@ internal import Bytes
 /// tells the two apart, for a trail that nobody writes any more. The order of two lines of different writers between
 /// starts, rotations and repairs is nobody's claim.
 ///
-/// - Limits: 65,536 writers and as many processes, each in some 150 bytes; 1,024 lines back for what a start or a repair
-///   names; 64 fragments at a time.
+/// - Limits: 65,536 writers and as many processes, each in some 150 bytes;
+///   64 fragments at a time.
 public final class TrailVerifier {
     static let maxWriterCount = 65_536
-    /// Lines back that a start or a repair may name.
-    static let recentCount = 1_024
     static let maxFragmentCount = 64
     /// A place, while its file is known by number.
     struct Spot {
@@ -63,12 +61,10 @@ public final class TrailVerifier {
     var files: [String] = []
     var writers: [UInt64: Writer] = [:]
     var processes: [UInt64: Process] = [:]
-    /// The last lines, whichever writer's, in a ring; and how many there were.
-    var recent: [Fragment] = []
-    var recentEnd = 0
     var fragments: [Fragment] = []
     /// Of the last whole line; none before there is one.
     var lastDigest = TrailDigest.none
+    var lastWriter: UInt64?
     /// The first file goes on after one that is not here.
     var isOpen = false
     /// The file's last line so far ended it, in favour of the file of that name.
@@ -83,7 +79,6 @@ public final class TrailVerifier {
         self.keys = keys
         self.expectsEnds = expectsEnds
         self.onFinding = onFinding
-        recent.reserveCapacity(Self.recentCount)
     }
 
     /// Reads the next file of the trail.
