@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import socket
+import struct
 
 import openstack
 import pytest
@@ -23,7 +24,7 @@ def golden_events():
         yield pytest.param(path, id=path.stem)
 
 
-@pytest.mark.parametrize("path", golden_events())
+@pytest.mark.parametrize("path", list(golden_events()))
 def test_an_event_of_each_kind_is_cadf(path):
     text = pathlib.Path(path).read_text().split("\n-----\n")[1]
     made = cadf.check(json.loads(text))
@@ -69,6 +70,7 @@ KEY = bytes(range(64)) * 2
 # Nobody but the client and Nova shall ever see these again.
 MARK = "5ecret-Mark"
 TOKEN = "gAAAAABl-token-of-a-client"
+USER = "c2e8a1b0d4f54b6f9a6f0c7d8e9f0a1b"
 SERVER = "2402ea71-26e7-50cf-baa1-e7c8836e38a9"
 PORT = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 CHANGES = ["POST", "PUT", "DELETE"]
@@ -81,7 +83,8 @@ class House:
         self.path = tmp_path / "audit.jsonl"
         key = tmp_path / "audit.key"
         key.write_bytes(KEY)
-        tokens = [*harness.demo_tokens(), harness.token(TOKEN, harness.DEMO)]
+        tokens = [*harness.demo_tokens(), {**harness.token(TOKEN, harness.DEMO), "user": {"id": USER, "name": "alice"}}]
+        simulator.control("POST", "/projects", {"tokens": [f"{TOKEN}:{harness.DEMO}:member"], "servers": 1})
         self.gatehouse = harness.Gatehouse(tmp_path, simulator.url, harness.merged({
             "identity": {"provider": "static", "static": {"tokens": tokens}},
             "cache": "off",
@@ -159,10 +162,11 @@ def test_every_answer_has_an_event_that_says_what_it_was(house, method, path, mo
         assert event["gatehouse"]["error_by"] == by
     if event["gatehouse"].get("upstream"):
         assert event["gatehouse"]["upstream_request_id"] == headers["X-Compute-Request-Id"]
-    if status == 401:
+    if status in (401, 413):
+        # Nobody is asked for a token before the size is looked at.
         assert event["initiator"]["id"] == "unknown"
     else:
-        assert event["initiator"]["id"] == "user-" + TOKEN
+        assert event["initiator"]["id"] == USER
 
 
 def test_a_request_that_a_limit_refuses_has_an_event(tmp_path, simulator):
@@ -181,7 +185,7 @@ def test_a_token_is_named_by_its_hmac_alone(house):
     names = hmac.new(inner, b"names", hashlib.sha256).digest()
     digest = hmac.new(names, TOKEN.encode(), hashlib.sha256).hexdigest()
     assert house.event()["initiator"]["credential"]["token"] == "hmac-sha256:" + digest[:32]
-    assert TOKEN not in house.path.read_text().replace("user-" + TOKEN, "")
+    assert TOKEN not in house.path.read_text()
 
 
 def created(kind, content):
@@ -191,7 +195,7 @@ def created(kind, content):
 
 def test_what_was_made_is_the_target(house):
     """By the answer's Location, or by its content."""
-    image = json.loads(house.ask("GET", "/v2.1/images")[2])["images"][0]["id"]
+    image = json.loads(house.ask("GET", "/v2.1/servers/detail")[2])["servers"][0]["image"]["id"]
     server = {"server": {"name": "a", "imageRef": image, "flavorRef": "1"}}
     status, headers, content = house.ask("POST", "/v2.1/servers", server)
     assert status == 202
@@ -205,9 +209,9 @@ def test_what_was_made_is_the_target(house):
     status, _, content = house.ask("POST", f"/v2.1/servers/{made}/os-interface", {"interfaceAttachment": {}})
     assert status == 200
     port = created("interfaceAttachment", content)
-    targets = [event["target"] for event in house.events(5)]
-    assert [target["id"] for target in targets[1:]] == [made, "by-name", group, port]
-    assert targets[4]["parent_id"] == made and targets[4]["typeURI"] == "compute/servers/interfaces"
+    targets = [event["target"] for event in house.events(5)[1:]]
+    assert [target["id"] for target in targets] == [made, "by-name", group, port]
+    assert targets[3]["parent_id"] == made and targets[3]["typeURI"] == "compute/servers/interfaces"
     assert all(target["project_id"] == harness.DEMO for target in targets)
 
 
@@ -266,11 +270,13 @@ def test_a_content_of_a_policy_without_content_is_not_in_the_trail(tmp_path, sim
 def test_a_client_that_left_has_an_event_of_unknown_outcome(house):
     house.simulator.add_fault("delay", "/v2.1/flavors", delay_ms=1_500)
     with socket.create_connection((harness.LOOPBACK, house.port)) as peer:
+        # Its close is a reset: who only ends his sending still waits for the answer.
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.sendall(f"GET /v2.1/flavors HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {TOKEN}\r\n\r\n".encode())
         harness.wait_until(lambda: house.simulator.requests("/v2.1/flavors"), 10, "Nova has the request")
     event = house.event()
     assert event["outcome"] == "unknown" and event["gatehouse"]["error"] == "client_gone"
-    assert event["action"] == "read/list" and event["initiator"]["id"] == "user-" + TOKEN
+    assert event["action"] == "read/list" and event["initiator"]["id"] == USER
 
 
 def test_an_upstream_that_resets_is_a_failure_told_by_the_gateway(house):
@@ -314,4 +320,4 @@ def test_clients_of_openstack_leave_events_that_are_cadf(house):
     reboot = events[actions.index("update/reboot")]
     assert reboot["target"] == {"typeURI": "compute/servers", "id": servers[0].id, "project_id": harness.DEMO}
     assert reboot["gatehouse"]["operation"] == "servers.action:reboot"
-    assert "openstacksdk" in reboot["initiator"]["host"]["agent"]
+    assert "keystoneauth1" in reboot["initiator"]["host"]["agent"]
