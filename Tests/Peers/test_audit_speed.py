@@ -73,8 +73,9 @@ def test_the_default_policy_costs_at_most_15_percent_more_than_no_trail(tmp_path
             return statistics.median(cost / off for cost, off in zip(costs[way], costs["off"]))
 
         while len(costs["off"]) < ROUNDS or (len(costs["off"]) < 2 * ROUNDS and median("folded, written") > GOAL):
-            for way, gatehouse in running.items():
-                cost, rate = measure(gatehouse, load)
+            # Forwards and backwards by turns: a machine that gets slower or faster favours neither.
+            for way in list(running)[::-1 if len(costs["off"]) % 2 else 1]:
+                cost, rate = measure(running[way], load)
                 costs[way].append(cost)
                 rates[way].append(rate)
         events = {way: gatehouse.metrics().get("gatehouse_audit_events_total", 0) for way, gatehouse in running.items()}
