@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "Answers.h"
 
+#include <time.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -35,6 +36,13 @@ int32_t CLinux_synchronizeData(int32_t descriptor) { ANSWER(CLinux_callSynchroni
 
 int32_t CLinux_openRecords(const char *path, uint32_t mode) {
     ANSWER(CLinux_callOpen, open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, (mode_t)mode));
+}
+
+_Static_assert(CLinux_wouldBlock == EWOULDBLOCK, "as the system has it");
+
+void CLinux_pause(int32_t milliseconds) {
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    nanosleep(&time, NULL);
 }
 
 int32_t CLinux_lockFile(int32_t descriptor) { ANSWER(CLinux_callOther, flock(descriptor, LOCK_EX | LOCK_NB)); }

@@ -20,7 +20,19 @@ public struct RecordFile: ~Copyable {
     public init(path: String, mode: UInt32) throws(SystemError) {
         self.path = path
         self.mode = mode
-        (descriptor, byteCount) = try Self.open(path, mode)
+        var attempt = 1
+        while true {
+            do throws(SystemError) {
+                (descriptor, byteCount) = try Self.open(path, mode)
+                return
+            } catch {
+                // A process that just ended, or one that was forked and has not begun its program, has the lock a moment
+                // longer.
+                guard error.code == CLinux_wouldBlock, attempt < 20 else { throw error }
+                attempt += 1
+                CLinux_pause(25)
+            }
+        }
     }
 
     deinit { _ = CLinux_close(descriptor) }

@@ -81,6 +81,9 @@ int32_t CLinux_synchronizeData(int32_t descriptor);
 int32_t CLinux_openRecords(const char *path, uint32_t mode);
 // Keeps other processes from the same; -EWOULDBLOCK when one has it.
 int32_t CLinux_lockFile(int32_t descriptor);
+enum { CLinux_wouldBlock = 11 };
+// Waits for so many milliseconds.
+void CLinux_pause(int32_t milliseconds);
 // The bytes of a regular file, -EINVAL for what is none.
 int64_t CLinux_fileByteCount(int32_t descriptor);
 int64_t CLinux_readAt(int32_t descriptor, void *bytes, size_t count, int64_t offset);
