@@ -97,7 +97,7 @@ def test_kills_while_files_are_rotated_lose_nothing(tmp_path, simulator, seed, f
     trail = files.check()
     figures.note(f"25 kills: {len(answers)} answers in {len(files.all())} files", files=len(files.all()))
     assert not trail.missing(answers)
-    assert len(files.rotated()) > 5
+    assert len(files.rotated()) >= 3
 
 
 # Power cuts
