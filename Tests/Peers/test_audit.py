@@ -107,11 +107,11 @@ class PowerCut:
     """What the disk has of the trail, as told by the library in the gateway."""
 
     def __init__(self, directory, watched):
-        self.library, self.ledger = directory / "power_cut.so", directory / "ledger"
+        self.shim, self.ledger = directory / "power_cut.so", directory / "ledger"
         source = harness.PEERS / "power_cut.c"
-        subprocess.run([CC, "-shared", "-fPIC", "-O1", "-Wall", "-o", self.library, source, "-ldl"], check=True)
+        subprocess.run([CC, "-shared", "-fPIC", "-O1", "-Wall", "-o", self.shim, source, "-ldl"], check=True)
         self.environment = {
-            "LD_PRELOAD": str(self.library), "POWER_CUT_FILE": str(watched), "POWER_CUT_LEDGER": str(self.ledger),
+            "LD_PRELOAD": str(self.shim), "POWER_CUT_FILE": str(watched), "POWER_CUT_LEDGER": str(self.ledger),
             # A sanitizer wants to be the first library, which it need not be for this one.
             "ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))}
         self.lost = self.syncs = 0
