@@ -1,8 +1,10 @@
 extension Settings {
     /// What is kept of who did what, how surely, and what happens when it cannot be kept.
     public struct Audit: Sendable, Equatable {
-        /// `sinks`: exactly one file.
+        /// `sinks`: exactly one file, which is the trail.
         public var file: AuditFile
+        /// `sinks`: the others, at most 15.
+        public var sinks: [AuditSink] = []
         public var durability = Durability.written
         public var onFailure = OnFailure.refuseWrites
         /// Absolute path of a file of `keyByteCounts` bytes, all of which count, a line feed at the end too: it signs the heads
