@@ -44,7 +44,7 @@ struct SettingsAuditTests {
                 - file:
                     path: trail/../audit.jsonl
                     mode: "0604"
-              durability: best_effort
+              durability: synced
               on_failure: continue
               key: \(Self.key)
               sign_every: 7
@@ -63,7 +63,7 @@ struct SettingsAuditTests {
         var expected = Settings.Audit(
             file: Settings.AuditFile(path: SettingsGoldenTests.directory + "/audit.jsonl"))
         expected.file.mode = 0o604
-        expected.durability = .bestEffort
+        expected.durability = .synced
         expected.onFailure = .continue
         expected.key = SettingsPlaces.root + "/config/examples/audit.key"
         expected.signEveryCount = 7
@@ -94,7 +94,7 @@ struct SettingsAuditTests {
     @Test(arguments: [
         ("durability: written", Settings.Durability.written, Settings.OnFailure.refuseWrites),
         ("durability: synced, on_failure: refuse", .synced, .refuse),
-        ("on_failure: refuse_writes, durability: best_effort", .bestEffort, .refuseWrites),
+        ("durability: best_effort", .bestEffort, .refuseWrites),
     ])
     func `each word has its meaning`(
         _ keys: String, _ durability: Settings.Durability, _ onFailure: Settings.OnFailure

@@ -15,6 +15,11 @@ extension SettingsReading {
         audit.onFailure =
             group.word("on_failure", among: Settings.OnFailure.allCases.map { ($0.rawValue, $0) })
             ?? audit.onFailure
+        if audit.durability == .bestEffort, let node = group.node("on_failure") {
+            add(
+                node.mark,
+                "`on_failure` has no use with `durability: best_effort`, with which everything goes on")
+        }
         audit.key = group.scalar("key") { text throws(ScalarMistake) in
             let path = try keyFile(text)
             if let file, FileContent.areSame(path, file.path) {
