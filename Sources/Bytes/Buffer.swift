@@ -157,6 +157,19 @@ public struct Buffer: ~Copyable {
         appendDecimal(UInt64(value.magnitude))
     }
 
+    /// Appends bytes in two lower-case hexadecimal digits each.
+    public mutating func appendHexadecimal(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count * 2 <= room, let block else { return hasOverflowed = true }
+        for byte in bytes {
+            block[end] = Self.digit(byte >> 4)
+            block[end + 1] = Self.digit(byte & 15)
+            end += 2
+        }
+    }
+
+    /// 0x30 is `0`; 0x57 and 10 give `a`.
+    @inlinable static func digit(_ value: UInt8) -> UInt8 { value < 10 ? value &+ 0x30 : value &+ 0x57 }
+
     /// Appends a number in lower-case hexadecimal digits, as many as it needs or at least `width`.
     @inlinable public mutating func appendHexadecimal(_ value: UInt64, width: Int = 1) {
         let needed = Swift.max(width, (67 - (value | 1).leadingZeroBitCount) / 4)
@@ -165,9 +178,7 @@ public struct Buffer: ~Copyable {
         var place = needed
         while place > 0 {
             place -= 1
-            let digit = UInt8(truncatingIfNeeded: rest & 15)
-            // 0x30 is `0`; 0x57 and 10 give `a`.
-            block[end + place] = digit < 10 ? digit &+ 0x30 : digit &+ 0x57
+            block[end + place] = Self.digit(UInt8(truncatingIfNeeded: rest & 15))
             rest >>= 4
         }
         end += needed

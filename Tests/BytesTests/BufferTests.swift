@@ -90,6 +90,15 @@ struct BufferTests {
         #expect(buffer.readable.string == text)
     }
 
+    @Test func `bytes are written in two hexadecimal digits each, all or none`() {
+        var buffer = Buffer(capacity: 7)
+        let bytes: [UInt8] = [0x00, 0x9A, 0xFF]
+        bytes.withUnsafeBytes { buffer.appendHexadecimal($0) }
+        #expect(buffer.readable.string == "009aff" && !buffer.hasOverflowed)
+        bytes.prefix(1).withUnsafeBytes { buffer.appendHexadecimal($0) }
+        #expect(buffer.readable.string == "009aff" && buffer.hasOverflowed)
+    }
+
     @Test func `a pool lends each block once and takes it back`() {
         var pool = BlockPool(blockByteCount: 64, keptCount: 1)
         var one = Buffer()

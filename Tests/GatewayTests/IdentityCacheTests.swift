@@ -182,6 +182,16 @@ struct IdentityCacheTests {
         for index in 0..<4 { #expect(UInt64(bigEndian: digest.words[index]) == words[index]) }
     }
 
+    @Test func `a key longer than a block counts as its digest, as in RFC 4231 §4.7`() {
+        let digest = withBytes("Test Using Larger Than Block-Size Key - Hash Key First") {
+            TokenDigester(key: [UInt8](repeating: 0xAA, count: 131)).digest($0)
+        }
+        let words: [UInt64] = [
+            0x60e4_3159_1ee0_b67f, 0x0d8a_26aa_cbf5_b77f, 0x8e0b_c621_3728_c514, 0x0546_040f_0ee3_7f54,
+        ]
+        for index in 0..<4 { #expect(UInt64(bigEndian: digest.words[index]) == words[index]) }
+    }
+
     @Test func `digests differ by token, key and variant`() {
         #expect(digest("a") == digest("a"))
         #expect(digest("a") != digest("b"))

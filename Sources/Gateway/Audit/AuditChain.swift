@@ -74,12 +74,6 @@ struct AuditChain {
     }
 
     func appendPrevious(to buffer: inout Buffer) {
-        var words = previous
-        withUnsafeBytes(of: &words) { bytes in
-            for index in 0..<4 {
-                let word = bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
-                buffer.appendHexadecimal(UInt64(bigEndian: word), width: 16)
-            }
-        }
+        withUnsafeBytes(of: previous) { buffer.appendHexadecimal($0) }
     }
 }

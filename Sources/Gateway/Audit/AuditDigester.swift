@@ -16,28 +16,17 @@ final class AuditDigester: Sendable {
             digester = TokenDigester()
             return
         }
-        // RFC 2104: a key longer than a block is its digest.
-        var short = [UInt8](repeating: 0, count: 32)
-        let isLong = key.count > 64
-        if isLong { _ = COpenSSL_sha256(key, key.count, &short) }
         let word: StaticString = "names"
         let purpose = ByteView(start: word.utf8Start, count: word.utf8CodeUnitCount)
-        digester = TokenDigester(key: Self.bytes(TokenDigester(key: isLong ? short : key).digest(purpose)))
+        let own = TokenDigester(key: key).digest(purpose)
+        digester = TokenDigester(key: withUnsafeBytes(of: own.words) { Array($0) })
     }
 
-    /// Appends `hmac-sha256:` and the first `digitCount` hexadecimal digits; at most 64.
+    /// Appends `hmac-sha256:` and the first `digitCount` hexadecimal digits, an even number of at most 64.
     func append(_ bytes: ByteView, digitCount: Int, to output: inout Buffer) {
         output.append("hmac-sha256:")
-        let digest = digester.digest(bytes)
-        for digit in 0..<digitCount {
-            // Digests are bytes in the order in which they were written.
-            let word = digest.words[digit / 16].littleEndian
-            let byte = UInt8(truncatingIfNeeded: word >> UInt64(digit % 16 / 2 * 8))
-            output.appendHexadecimal(UInt64(digit % 2 == 0 ? byte >> 4 : byte & 15))
+        withUnsafeBytes(of: digester.digest(bytes).words) {
+            output.appendHexadecimal(UnsafeRawBufferPointer(rebasing: $0.prefix(digitCount / 2)))
         }
-    }
-
-    private static func bytes(_ digest: TokenDigest) -> [UInt8] {
-        withUnsafeBytes(of: digest.words) { Array($0) }
     }
 }

@@ -21,19 +21,25 @@ struct TokenDigest: Hashable, Sendable {
     }
 }
 
-/// Makes digests under one random key; made once and shared by all loops.
+/// Makes digests by HMAC-SHA-256 under one key; made once and shared by all loops.
 final class TokenDigester: @unchecked Sendable {
     // Unchecked: written in `init` alone.
     private let state: UnsafeMutablePointer<COpenSSL_hmac>
 
+    /// Takes a random key.
     convenience init() {
         var source = SystemRandomNumberGenerator()
         self.init(key: (0..<32).map { _ in UInt8.random(in: 0...255, using: &source) })
     }
 
-    /// - Parameter key: at most 64 bytes.
+    /// Takes a key of any length; one longer than a block of 64 bytes counts as its SHA-256 (RFC 2104 §2).
     init(key: [UInt8]) {
-        precondition(key.count <= 64, "a longer key would have to be digested first")
+        var key = key
+        if key.count > 64 {
+            var digest = [UInt8](repeating: 0, count: 32)
+            COpenSSL_sha256_plain(key, key.count, &digest)
+            key = digest
+        }
         state = .allocate(capacity: 1)
         state.initialize(to: COpenSSL_hmac())
         key.withUnsafeBytes { COpenSSL_hmac_prepare(state, $0.baseAddress, $0.count) }

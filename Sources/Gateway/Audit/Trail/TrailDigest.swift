@@ -91,9 +91,8 @@ extension TrailDigest {
 ///
 /// - Shape: all bytes of its file count, a line feed at its end too; the name is the first half of the first half of
 ///   their SHA-256.
-public final class TrailKey: @unchecked Sendable {
-    // Unchecked: written in `init` alone.
-    private let state: UnsafeMutablePointer<COpenSSL_hmac>
+public final class TrailKey: Sendable {
+    private let digester: TokenDigester
     let name: UInt64
 
     /// - Parameter bytes: 32 to 4,096; nil for fewer or more.
@@ -101,29 +100,16 @@ public final class TrailKey: @unchecked Sendable {
         guard (32...4_096).contains(bytes.count) else { return nil }
         let digest = bytes.withUnsafeBufferPointer { TrailHash().digest($0) }
         name = digest.words[0]
-        state = .allocate(capacity: 1)
-        state.initialize(to: COpenSSL_hmac())
-        // RFC 2104: a key longer than a block is its digest.
-        var key = bytes
-        if key.count > 64 {
-            key = (0..<4).flatMap { index in
-                (0..<8).map { UInt8(truncatingIfNeeded: digest.words[index] >> (56 - 8 * $0)) }
-            }
-        }
-        key.withUnsafeBytes { COpenSSL_hmac_prepare(state, $0.baseAddress, $0.count) }
+        digester = TokenDigester(key: bytes)
     }
-
-    deinit { state.deallocate() }
 
     /// The name in 16 digits, as heads have it.
     public var text: String { TrailHexadecimal.text(name) }
 
     func signature(of bytes: ByteView) -> TrailDigest {
+        let made = digester.digest(bytes).words
         var digest = TrailDigest()
-        withUnsafeMutableBytes(of: &digest.words) {
-            COpenSSL_hmac_digest(
-                state, bytes.baseAddress, bytes.count, $0.bindMemory(to: UInt8.self).baseAddress)
-        }
+        for index in 0..<4 { digest.words[index] = made[index] }
         return digest.inTextOrder
     }
 }
