@@ -198,6 +198,32 @@ struct TrailVerifierTests {
         #expect(try Verified.lines(trail.files, in: TrailFolder()).has(.missing))
     }
 
+    @Test(arguments: [nil, MadeTrail.key])
+    func `starts that a crash tore are told, whoever goes on behind them`(key: [UInt8]?) throws {
+        let folder = try TrailFolder()
+        let keys = key == nil ? [] : [Self.key]
+        for whole in 1...2 {
+            var trail = MadeTrail(key: key, signEvery: 2)
+            trail.start("00000000000000a0", process: "0000000000000001")
+            trail.event("00000000000000a0", MadeEvent().text)
+            for writer in ["00000000000000b1", "00000000000000b2", "00000000000000b3"].prefix(whole + 1) {
+                trail.start(writer, process: "0000000000000002", workers: 3)
+            }
+            let fragment = trail.cutLast(to: 50)
+            for writer in ["00000000000000c1", "00000000000000c2", "00000000000000c3"] {
+                trail.start(writer, process: "0000000000000003", workers: 3)
+                if writer.hasSuffix("c1") { trail.repair(writer, fragment) }
+            }
+            for writer in ["00000000000000c1", "00000000000000c2", "00000000000000c3"] {
+                trail.event(writer, MadeEvent().text)
+                trail.end(writer)
+            }
+            let found = try Verified.files(try trail.write(to: folder), keys: keys)
+            #expect(found.verdict.isWhole && found.findings.count { $0.kind == .torn } == 1, "\(found.text)")
+            #expect(found.findings.count { $0.kind == .repaired } == 1, "\(found.text)")
+        }
+    }
+
     @Test func `a start that is signed covers the line before it`() throws {
         var trail = MadeTrail(key: MadeTrail.key, signEvery: 100)
         trail.start("00000000000000a1", workers: 1)

@@ -20,7 +20,8 @@ struct AuditRemains {
     private(set) var lastDigest: InlineArray<32, UInt8> = .init(repeating: 0)
     /// Its writer; empty in a new trail.
     private(set) var lastWriter: [UInt8] = []
-    /// In the order of the file.
+    /// Those that no line marks, in the order of the file: behind the last whole line, or among the first lines of a process
+    /// that ended before it had marked all that it found.
     private(set) var fragments: [Fragment] = []
     /// It is an empty file, or one with lines of a trail at its end; false for other files, which are left alone.
     private(set) var isTrail = true
@@ -30,19 +31,21 @@ struct AuditRemains {
     /// - Parameter byteCount: of the whole file, of which `end` is the end.
     init(_ end: [UInt8], byteCount: UInt64) {
         var isFound = false
+        var markedOffsets: Set<UInt64> = []
         lacksLineFeed = end.last.map { $0 != 0x0A } ?? false
         var behind = lacksLineFeed ? end.count : max(0, end.count - 1)
         while behind > 0 {
             let start = end[..<behind].lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
             let line = end[start..<behind]
+            let offset = byteCount - UInt64(end.count) + UInt64(start)
             if Self.isLine(line) {
-                isFound = true
-                lastDigest = Self.digest(line)
-                lastWriter = Array(line.dropFirst(11).prefix(16))
-                break
-            }
-            if !line.isEmpty {
-                let offset = byteCount - UInt64(end.count) + UInt64(start)
+                if !isFound {
+                    isFound = true
+                    lastDigest = Self.digest(line)
+                    lastWriter = Array(line.dropFirst(11).prefix(16))
+                }
+                guard Self.isOpening(line, &markedOffsets) else { break }
+            } else if !line.isEmpty, !markedOffsets.contains(offset) {
                 fragments.append(Fragment(offset: offset, byteCount: line.count, digest: Self.digest(line)))
             }
             guard start > 0, fragments.count <= Self.maxFragmentCount else { break }
@@ -80,6 +83,19 @@ struct AuditRemains {
         return line.starts(with: Array("{\"writer\":\"".utf8)) && name.count == 16
             && name.allSatisfy { 0x30...0x39 ~= $0 || 0x61...0x66 ~= $0 }
             && line.withUnsafeBufferPointer { JSONScanner.scan($0) != nil }
+    }
+
+    /// Whether it is of what a process writes first: a start, or a repair, whose offset is noted.
+    private static func isOpening(_ line: ArraySlice<UInt8>, _ markedOffsets: inout Set<UInt64>) -> Bool {
+        line.withUnsafeBufferPointer { bytes in
+            guard let line = TrailLine(bytes), line.kind == .start || line.kind == .repair else {
+                return false
+            }
+            if line.kind == .repair, let offset = TrailControl(line.content).offset {
+                markedOffsets.insert(offset)
+            }
+            return true
+        }
     }
 
     private static func digest(_ bytes: ArraySlice<UInt8>) -> InlineArray<32, UInt8> {

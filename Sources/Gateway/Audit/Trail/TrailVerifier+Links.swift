@@ -5,7 +5,7 @@ extension TrailVerifier {
     func checkOpening(_ line: TrailLine, _ control: TrailControl?, _ spot: Spot) {
         let after = control?.after.map(TrailControl.text)
         if files.count == 1 {
-            if line.kind == .rotation, let after {
+            if line.kind == .rotation || line.kind == .start, let after {
                 isOpen = true
                 report(.continued, spot, line, "goes on after \(after), which was not given")
             }
@@ -33,7 +33,9 @@ extension TrailVerifier {
     }
 
     private func checkStart(_ line: TrailLine, _ control: TrailControl, _ spot: Spot) {
-        if line.previous != lastDigest {
+        // The first line of a file in place of one that was moved: its process goes on.
+        let isOpening = control.after != nil && spot.offset == 0
+        if line.previous != lastDigest, !(isOpening && files.count == 1) {
             let detail =
                 line.previous == .none
                 ? "begins a new trail, and there are lines before it"
@@ -43,11 +45,11 @@ extension TrailVerifier {
                         + "taken out"
             report(.missing, spot, line, detail)
         }
+        if !isOpening { isOpen = false }
         guard let process = control.process, let count = control.workerCount else { return }
         if processes[process] == nil {
             guard processes.count < Self.maxWriterCount else { return }
-            processes[process] = Process(
-                started: 0, expected: count, first: spot, isOpen: isOpen && processes.isEmpty)
+            processes[process] = Process(started: 0, expected: count, first: spot)
         }
         processes[process]?.started += 1
     }

@@ -44,8 +44,6 @@ public final class TrailVerifier {
         var started: UInt64
         var expected: UInt64
         var first: Spot
-        /// It may have writers that started in a file that is not here.
-        var isOpen: Bool
         /// One of its writers has lines besides what it begins by. Without any, the file was cut within what the process
         /// wrote first: if lines were taken out instead, the next start names another line before it.
         var goesOn = false
@@ -70,7 +68,8 @@ public final class TrailVerifier {
     /// Of the last whole line; none before there is one.
     var lastDigest = TrailDigest.none
     var lastWriter: UInt64?
-    /// The first file goes on after one that is not here.
+    /// The first file goes on after one that is not here, and no other process has begun since: those of the one before
+    /// are gone by then.
     var isOpen = false
     /// The file's last line so far ended it, in favour of the file of that name.
     var rotation: (spot: Spot, writer: UInt64, sequence: UInt64, next: String)?
@@ -132,7 +131,7 @@ public final class TrailVerifier {
                 "goes on in \(rotation.next), which was not given")
         }
         for process in processes.values.sorted(by: { $0.first < $1.first })
-        where process.started != process.expected && !process.isOpen {
+        where process.started != process.expected {
             let isCut = process.started < process.expected && !process.goesOn && !expectsEnds
             report(
                 isCut ? .torn : process.started < process.expected ? .missing : .inserted, process.first,
