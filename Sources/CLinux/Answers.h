@@ -8,11 +8,16 @@
 #ifdef DEBUG
 // The code by which a call of this kind is to fail now, or 0.
 int CLinux_planned(CLinux_call call);
+
+// How much of what is written the kernel is to be given now: all, or a half of a piece that a test has torn.
+size_t CLinux_taken(size_t byteCount);
 #else
 static inline int CLinux_planned(CLinux_call call) {
     (void)call;
     return 0;
 }
+
+static inline size_t CLinux_taken(size_t byteCount) { return byteCount; }
 #endif
 
 // The answer to a call that failed with `code`; traps on those that are bugs of the caller.

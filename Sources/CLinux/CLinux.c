@@ -28,7 +28,8 @@ _Static_assert(CLinux_peerHangUp == EPOLLRDHUP, "epoll bits");
 
 static const char *const names[] = {
     "none", "epoll_create1", "epoll_ctl", "epoll_wait", "socket", "bind", "listen", "accept4", "connect",
-    "recv", "send", "setsockopt", "shutdown", "close", "getsockname", "open", "write", "fdatasync", "call",
+    "recv", "send", "setsockopt", "shutdown", "close", "getsockname", "open", "write", "fdatasync",
+    "ftruncate", "call",
 };
 
 // Planned failures.
@@ -38,7 +39,10 @@ static _Thread_local CLinux_call hereCall;
 static _Thread_local int32_t hereRest, hereCode;
 static _Atomic int32_t everywhereCall, everywhereRest, everywhereCode;
 
+static _Thread_local int32_t tornRest, tornCode;
+
 int CLinux_planned(CLinux_call call) {
+    if (tornCode != 0 && tornRest <= 0 && (call == CLinux_callWrite || call == CLinux_callTruncate)) return tornCode;
     if (hereRest > 0 && hereCall == call && --hereRest == 0) return hereCode;
     if (atomic_load(&everywhereCall) == (int32_t)call) {
         // Going below zero is harmless: only the step from one to zero fails a call.
@@ -48,6 +52,14 @@ int CLinux_planned(CLinux_call call) {
         }
     }
     return 0;
+}
+
+size_t CLinux_taken(size_t byteCount) { return tornCode != 0 && --tornRest == 0 ? byteCount / 2 : byteCount; }
+
+int32_t CLinux_tearNthWrite(int32_t nth, int32_t code) {
+    tornRest = nth;
+    tornCode = code;
+    return 1;
 }
 
 int32_t CLinux_failNth(int32_t everywhere, CLinux_call call, int32_t nth, int32_t code) {
@@ -66,6 +78,11 @@ int32_t CLinux_failNth(int32_t everywhere, CLinux_call call, int32_t nth, int32_
 #else
 int32_t CLinux_failNth(int32_t everywhere, CLinux_call call, int32_t nth, int32_t code) {
     (void)everywhere, (void)call, (void)nth, (void)code;
+    return 0;
+}
+
+int32_t CLinux_tearNthWrite(int32_t nth, int32_t code) {
+    (void)nth, (void)code;
     return 0;
 }
 #endif

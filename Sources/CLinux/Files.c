@@ -29,7 +29,7 @@ int32_t CLinux_endsInsideLine(const char *path) {
 }
 
 int64_t CLinux_write(int32_t descriptor, const void *bytes, size_t count) {
-    ANSWER(CLinux_callWrite, write(descriptor, bytes, count));
+    ANSWER(CLinux_callWrite, write(descriptor, bytes, CLinux_taken(count)));
 }
 
 int32_t CLinux_synchronizeData(int32_t descriptor) { ANSWER(CLinux_callSynchronize, fdatasync(descriptor)); }
@@ -58,7 +58,7 @@ int64_t CLinux_readAt(int32_t descriptor, void *bytes, size_t count, int64_t off
 }
 
 int32_t CLinux_truncate(int32_t descriptor, int64_t byteCount) {
-    ANSWER(CLinux_callOther, ftruncate(descriptor, byteCount));
+    ANSWER(CLinux_callTruncate, ftruncate(descriptor, byteCount));
 }
 
 int32_t CLinux_rename(const char *from, const char *to) {
@@ -73,6 +73,12 @@ int32_t CLinux_isNamed(int32_t descriptor, const char *path) {
     struct stat open, named;
     return fstat(descriptor, &open) == 0 && stat(path, &named) == 0 && open.st_dev == named.st_dev
         && open.st_ino == named.st_ino;
+}
+
+int64_t CLinux_pathOf(int32_t descriptor, char *path, size_t capacity) {
+    char name[64];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
+    ANSWER(CLinux_callOther, readlink(name, path, capacity));
 }
 
 int32_t CLinux_remove(const char *path) { ANSWER(CLinux_callOther, unlink(path)); }

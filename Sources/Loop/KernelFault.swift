@@ -8,7 +8,7 @@ public enum KernelFault {
         case epollCreate = 1
         case epollControl, epollWait, socket, bind, listen, accept, connect, receive, send, option, shutdown,
             close
-        case name, open, write, synchronize
+        case name, open, write, synchronize, truncate
     }
 
     public enum Scope: Int32, Sendable { case thisThread, allThreads }
@@ -24,8 +24,14 @@ public enum KernelFault {
         _ = CLinux_failNth(scope.rawValue, CLinux_call(rawValue: call.rawValue), nth, code)
     }
 
-    /// Takes the plan of `scope` back.
+    /// Lets the disk take a half of this thread's `nth` write from now on and then nothing more, nor anything back.
+    public static func tear(nthWrite nth: Int32 = 1, code: Int32) {
+        _ = CLinux_tearNthWrite(nth, code)
+    }
+
+    /// Takes the plan of `scope` back; for this thread that of a torn write, too.
     public static func clear(_ scope: Scope = .thisThread) {
+        if scope == .thisThread { _ = CLinux_tearNthWrite(0, 0) }
         _ = CLinux_failNth(scope.rawValue, CLinux_callNone, 0, 0)
     }
 }

@@ -55,6 +55,14 @@ public struct RecordFile: ~Copyable {
         try read(at: 0, count: min(limit, Int(byteCount)))
     }
 
+    /// The path that the file has now, wherever it was moved; with ` (deleted)` behind it when it has none.
+    public var currentPath: String {
+        var text = [CChar](repeating: 0, count: 4_096)
+        let count = CLinux_pathOf(descriptor, &text, text.count)
+        return count > 0
+            ? String(decoding: text[..<Int(count)].map(UInt8.init(bitPattern:)), as: UTF8.self) : path
+    }
+
     /// Whether the file is still what its path names.
     public var hasItsName: Bool { CLinux_isNamed(descriptor, path) == 1 }
 
@@ -100,9 +108,6 @@ public struct RecordFile: ~Copyable {
         return 0
     }
 
-    /// Takes note that a record told of the fragment.
-    public mutating func forgetFragment() { fragmentByteCount = 0 }
-
     /// Has the disk keep what was written; the errno value, 0 for none.
     public func synchronize() -> Int32 { -CLinux_synchronizeData(descriptor) }
 
@@ -112,7 +117,7 @@ public struct RecordFile: ~Copyable {
     /// Gives the file another name, appends `last` to it, and begins an empty one in its place.
     ///
     /// - Returns: the errno value, 0 for none, and whether `last` stands in the file; with an error the file goes on as it is.
-    /// - Errors: `EEXIST` for a name that a file has.
+    /// - Errors: `EEXIST` for a name that a file has. Of `last` a fragment may be left, as `append` leaves one.
     public mutating func rotate(to other: String, last: ByteView) -> (code: Int32, isEnded: Bool) {
         let renamed = CLinux_rename(path, other)
         guard renamed >= 0 else { return (-renamed, false) }

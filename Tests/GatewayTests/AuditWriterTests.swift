@@ -8,12 +8,12 @@ import Testing
 /// The trail as its writers write it, judged by what `gatehouse audit verify` judges by.
 @Suite(.serialized)
 struct AuditWriterTests {
-    private static let now: Int64 = 1_800_000_000
-    private static let time = Content(text: "2026-09-01T10:00:00.000000Z")
+    static let now: Int64 = 1_800_000_000
+    static let time = Content(text: "2026-09-01T10:00:00.000000Z")
     private static let key = [UInt8](0..<64)
 
     /// A folder for a trail, and what several processes one after the other do in it.
-    private struct Place {
+    struct Place {
         let folder: String
         var path: String { folder + "/audit.jsonl" }
 
@@ -79,14 +79,14 @@ struct AuditWriterTests {
         }
     }
 
-    private static func withPlace(_ body: (Place) throws -> Void) throws {
+    static func withPlace(_ body: (Place) throws -> Void) throws {
         let folder = FileManager.default.temporaryDirectory.path + "/audit-\(UUID())"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try body(Place(folder: folder))
     }
 
-    private static func append(_ number: Int, to writer: AuditWriter, padding: Int = 0) {
+    static func append(_ number: Int, to writer: AuditWriter, padding: Int = 0) {
         let event = Content(
             text: "{\"id\":\"\(number)\",\"text\":\"\(String(repeating: "x", count: padding))\"}")
         #expect(writer.appendEvent(.change) { $0.append(event.bytes) } != nil)
@@ -142,10 +142,7 @@ struct AuditWriterTests {
             try place.run(eventCount: 3, isKilled: true)
             let content = try place.content()
             var repaired = 0
-            // The starts are written in one piece, and all before the first request is taken.
-            let text = String(decoding: content, as: UTF8.self)
-            let starts = text.split(separator: "\n").prefix(2).reduce(0) { $0 + $1.utf8.count + 1 }
-            for count in starts...content.count {
+            for count in 0...content.count {
                 try place.put(content.prefix(count))
                 try place.run(eventCount: 1)
                 let findings = try place.wholeFindings()
@@ -157,7 +154,24 @@ struct AuditWriterTests {
                 // What stood there stands there still.
                 #expect(try place.content().starts(with: content.prefix(count)))
             }
-            #expect(repaired > (content.count - starts) / 2)
+            #expect(repaired > content.count / 2)
+        }
+    }
+
+    @Test func `a process that is cut off within what it writes first is gone on from`() throws {
+        try Self.withPlace { place in
+            try place.run(eventCount: 3, isKilled: true)
+            let before = try place.content() + Data("{\"writer\":\"torn".utf8)
+            try place.put(before)
+            try place.run(eventCount: 0, isKilled: true)
+            let content = try place.content()
+            for count in before.count...content.count {
+                try place.put(content.prefix(count))
+                try place.run(eventCount: 1)
+                let findings = try place.wholeFindings()
+                #expect(findings.contains(.repaired), "\(count)")
+                #expect(try place.verify().verdict.eventCount == 4, "\(count)")
+            }
         }
     }
 
@@ -171,81 +185,6 @@ struct AuditWriterTests {
             // Marked once: the next start has nothing to mark.
             try place.run()
             #expect(try place.wholeFindings().count { $0 == .repaired } == 2)
-        }
-    }
-
-    // MARK: - Rotation
-
-    /// A trail of two files, of which the newer one is empty but for what begins it.
-    private static func rotate(_ place: Place) throws -> (old: (name: String, content: Data), first: Data) {
-        let writers = place.begin(try place.trail { $0.rotation.byteCount = 1 << 16 })
-        append(1, to: writers[0], padding: 60_000)
-        append(2, to: writers[1], padding: 10_000)
-        for writer in writers { writer.write(now: 0, wallSeconds: now) }
-        writers[0].rotate(time: time, wallSeconds: now)
-        let name = try #require(try place.names.first { $0 != "audit.jsonl" })
-        return ((name, try place.content(name)), try place.content())
-    }
-
-    @Test func `a rotation goes on in a new file and keeps both chains`() throws {
-        try Self.withPlace { place in
-            let (old, first) = try Self.rotate(place)
-            #expect(old.name == "audit.jsonl.20260901T100000Z-1")
-            #expect(String(decoding: first, as: UTF8.self).contains("\"after\":\"\(old.name)\""))
-            #expect(!(try place.wholeFindings().contains(.continued)))
-            try place.run()
-            #expect(try place.verify().verdict.eventCount == 6)
-        }
-    }
-
-    @Test func `a rotation that a crash ends at any step is gone on from`() throws {
-        for step in ["no name yet", "no file yet", "an empty file", "a torn line", "a line", "twice"] {
-            try Self.withPlace { place in
-                let (old, first) = try Self.rotate(place)
-                switch step {
-                case "no name yet":
-                    try FileManager.default.removeItem(atPath: place.folder + "/" + old.name)
-                    try place.put(old.content)
-                case "no file yet": try FileManager.default.removeItem(atPath: place.path)
-                case "an empty file": try place.put(Data())
-                case "a torn line": try place.put(first.prefix(40))
-                case "twice":
-                    // The crash came before the file, and the next process was killed at once, too.
-                    try place.put(Data())
-                    try place.run(eventCount: 0, isKilled: true)
-                    try place.put(try place.content().prefix(30))
-                default: break
-                }
-                try place.run()
-                let (findings, verdict) = try place.verify()
-                #expect(
-                    verdict.isWhole, "\(step): \(findings.filter(\.kind.isBreak).map(\.description))")
-                #expect(verdict.eventCount == 6, "\(step)")
-            }
-        }
-    }
-
-    @Test func `where no new file can be made the old one goes on`() throws {
-        try #require(KernelFault.isAvailable)
-        try Self.withPlace { place in
-            let writers = place.begin(try place.trail { $0.rotation.byteCount = 1 << 16 })
-            Self.append(1, to: writers[0], padding: 70_000)
-            writers[0].write(now: 0, wallSeconds: Self.now)
-            KernelFault.fail(.open, code: EMFILE)
-            writers[0].rotate(time: Self.time, wallSeconds: Self.now)
-            KernelFault.clear()
-            #expect(try place.names == ["audit.jsonl"])
-            for writer in writers { Self.append(2, to: writer) }
-            for writer in writers { writer.write(now: 0, wallSeconds: Self.now) }
-            #expect(try place.wholeFindings().contains(.unrotated))
-            #expect(try place.verify().verdict.eventCount == 3)
-            // It is not tried at once again, and goes well then.
-            writers[1].rotate(time: Self.time, wallSeconds: Self.now + 1)
-            #expect(try place.names == ["audit.jsonl"])
-            writers[1].rotate(time: Self.time, wallSeconds: Self.now + 61)
-            for writer in writers { writer.end(time: Self.time, now: 0, wallSeconds: Self.now) }
-            #expect(try place.names.count == 2)
-            _ = try place.wholeFindings(expectsEnds: true)
         }
     }
 
@@ -341,20 +280,6 @@ struct AuditWriterTests {
             #expect(writer.safeMark == 1 && writer.unsyncedMark == 2)
             writer.synced(to: 2)
             #expect(writer.safeMark == 2 && writer.unsyncedMark == nil)
-        }
-    }
-
-    @Test func `as many rotated files are kept as told, and others are let be`() throws {
-        try Self.withPlace { place in
-            let names = (1...12).map { "audit.jsonl.20260901T100000Z-\($0)" }
-            let others = [
-                "audit.jsonl.20260901T100000Z", "audit.jsonl.old-1", "other.jsonl.20260901T100000Z-1",
-            ]
-            for name in names + others { try place.put(Data("x".utf8), name) }
-            AuditNames.removeOldest(place.path, keeping: 3)
-            let left = Set(try FileManager.default.contentsOfDirectory(atPath: place.folder))
-            // By number, not by text: -9 is older than -10.
-            #expect(left == Set(names.suffix(3) + others))
         }
     }
 }

@@ -98,4 +98,33 @@ struct RecordFileTests {
             #expect(Self.text(path) == "whole\nagain\n")
         }
     }
+
+    @Test func `what can be neither finished nor taken back is a fragment, of a last record too`() throws {
+        try #require(KernelFault.isAvailable)
+        try Self.withFolder { folder in
+            let path = folder + "/records"
+            var file = try RecordFile(path: path, mode: 0o640)
+            #expect(Self.append("whole\n", to: &file) == 0)
+            KernelFault.tear(code: EIO)
+            let rotated = Self.rotate(&file, to: path + ".1", last: "last\n\n")
+            #expect(Self.append("more\n", to: &file) == EIO)
+            KernelFault.clear()
+            #expect(rotated.code == EIO && !rotated.isEnded)
+            #expect(file.fragmentByteCount == 3 && file.byteCount == 9)
+            #expect(Self.text(path) == "whole\nlas" && file.hasItsName)
+        }
+    }
+
+    @Test func `a file knows where it was moved`() throws {
+        try Self.withFolder { folder in
+            let path = folder + "/records"
+            let file = try RecordFile(path: path, mode: 0o640)
+            let end = file.currentPath.lastIndex(of: "/")
+            #expect(end.map { String(file.currentPath[$0...]) } == "/records" && file.hasItsName)
+            try FileManager.default.moveItem(atPath: path, toPath: path + ".1")
+            #expect(file.currentPath.hasSuffix("/records.1") && !file.hasItsName)
+            try FileManager.default.removeItem(atPath: path + ".1")
+            #expect(file.currentPath.hasSuffix("/records.1 (deleted)"))
+        }
+    }
 }

@@ -93,6 +93,8 @@ int32_t CLinux_rename(const char *from, const char *to);
 int32_t CLinux_setMode(int32_t descriptor, uint32_t mode);
 // 1 when the path names what `descriptor` is open on, else 0.
 int32_t CLinux_isNamed(int32_t descriptor, const char *path);
+// The path of what `descriptor` is open on, as /proc has it; the byte count, not more than `capacity`.
+int64_t CLinux_pathOf(int32_t descriptor, char *path, size_t capacity);
 int32_t CLinux_remove(const char *path);
 // Makes what was done to names in a folder last.
 int32_t CLinux_synchronizeFolder(const char *path);
@@ -129,6 +131,7 @@ typedef enum {
     CLinux_callOpen,
     CLinux_callWrite,
     CLinux_callSynchronize,
+    CLinux_callTruncate,
     CLinux_callOther,
 } CLinux_call;
 
@@ -136,5 +139,9 @@ typedef enum {
 // takes the plan back. `everywhere` 0 counts calls of the calling thread, 1 those of all threads. Answers 1,
 // or 0 in a release build, where nothing is planned.
 int32_t CLinux_failNth(int32_t everywhere, CLinux_call call, int32_t nth, int32_t code);
+
+// Debug builds only: of the calling thread's nth write from now on a half is taken, and from then on each write and
+// each truncation answers -code; code 0 takes the plan back. Answers as CLinux_failNth does.
+int32_t CLinux_tearNthWrite(int32_t nth, int32_t code);
 
 #endif

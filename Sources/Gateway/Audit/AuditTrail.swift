@@ -1,5 +1,4 @@
 internal import Bytes
-internal import COpenSSL
 internal import Glibc
 internal import Logging
 internal import Loop
@@ -33,7 +32,8 @@ final class AuditTrail: Sendable {
     private let state: Guarded<State>
     /// Writers whose lines the disk does not take.
     private let failing = Guarded(0)
-    private let broken = Atomic<Bool>(false)
+    /// 0: it is whole. 1: the file has lost its name. 2: for good.
+    private let broken = Atomic<UInt8>(0)
     let failureCount = Atomic<UInt64>(0)
     let byteCount = Atomic<UInt64>(0)
     let rotationCount = Atomic<UInt64>(0)
@@ -72,12 +72,16 @@ final class AuditTrail: Sendable {
         self.state = Guarded(state)
     }
 
-    /// Nobody can tell any more what the disk has, or the file is gone: nothing is certain until a restart.
-    var isBroken: Bool { broken.load(ordering: .relaxed) }
+    /// The next start marks it; lines behind it would be none.
+    private static let fragmentReason = "a piece could be neither written nor taken back"
+
+    /// Nobody can tell any more what the disk has, which only a restart changes; or the file is gone, until it is opened
+    /// anew.
+    var isBroken: Bool { broken.load(ordering: .relaxed) > 0 }
 
     func breakOff(_ reason: String) {
         failureCount.wrappingAdd(1, ordering: .relaxed)
-        guard !broken.exchange(true, ordering: .relaxed) else { return }
+        guard broken.exchange(2, ordering: .relaxed) < 2 else { return }
         log.critical(
             "the audit trail is broken until a restart",
             metadata: [
@@ -100,8 +104,7 @@ final class AuditTrail: Sendable {
             if state.begunAt == 0 { state.begunAt = wallSeconds }
             return 0
         }
-        // The next start marks it; lines behind it would be none.
-        if isFragment { breakOff("a piece could be neither written nor taken back") }
+        if isFragment { breakOff(Self.fragmentReason) }
         if code == 0 {
             byteCount.wrappingAdd(UInt64(lines.count), ordering: .relaxed)
         } else {
@@ -139,10 +142,71 @@ final class AuditTrail: Sendable {
             metadata: ["file": "\(settings.file.path)", "bytes": "\(count)"])
     }
 
-    /// Tells whether the file is still the one of its name; looked at now and then.
+    // MARK: - A file that was moved
+
+    /// Looks whether the file is still the one of its name, without which nothing is appended; now and then.
     func lookForFile() {
-        guard state.withLock({ !$0.file.hasItsName }) else { return }
-        breakOff("the file was moved or removed; a restart begins a new one")
+        // Under the lock under which it is opened anew.
+        let isNews = state.withLock { state in
+            !state.file.hasItsName
+                && broken.compareExchange(expected: 0, desired: 1, ordering: .relaxed).exchanged
+        }
+        guard isNews else { return }
+        failureCount.wrappingAdd(1, ordering: .relaxed)
+        log.critical(
+            "the audit trail's file was moved or removed: SIGHUP begins a new one",
+            metadata: ["file": "\(settings.file.path)", "on_failure": "\(settings.onFailure.rawValue)"])
+    }
+
+    /// Goes on in a new file where the file was moved or removed, as those who rotate files from outside have it; or in the
+    /// same one, when it has its name again. Otherwise nothing is done.
+    ///
+    /// - Parameter time: of the new file's first line, which names the old one and its last line.
+    func reopen(time: Content, wallSeconds: Int64) {
+        let isInPlace = state.withLock { state in
+            guard state.file.hasItsName else { return false }
+            _ = broken.compareExchange(expected: 1, desired: 0, ordering: .relaxed)
+            return true
+        }
+        guard !isInPlace, broken.load(ordering: .relaxed) < 2 else { return }
+        do {
+            let moved = try goOn(time, wallSeconds)
+            log.notice(
+                "the audit trail goes on in a new file",
+                metadata: ["file": "\(settings.file.path)", "after": "\(moved)"])
+        } catch {
+            failureCount.wrappingAdd(1, ordering: .relaxed)
+            log.error(
+                "the audit trail could not go on in a new file",
+                metadata: ["file": "\(settings.file.path)", "reason": "\(error)"])
+        }
+    }
+
+    /// - Returns: where the old file is now.
+    private func goOn(_ time: Content, _ wallSeconds: Int64) throws -> String {
+        var fresh: RecordFile? = try RecordFile(path: settings.file.path, mode: UInt32(settings.file.mode))
+        guard fresh?.byteCount == 0 else { throw ServiceError("another file with content has its place") }
+        var moved = ""
+        var code: Int32 = 0
+        state.withLock { state in
+            // As when it is rotated: answers wait for what the old file has, too.
+            let old = settings.durability == .synced ? state.file.duplicate() : -1
+            guard settings.durability != .synced || old >= 0 else { return code = -old }
+            if old >= 0 { settle(old) }
+            guard var file = fresh.take() else { return }
+            moved = state.file.currentPath
+            let (lines, digest) = AuditWriter.opening(
+                self, after: AuditNames.last(moved), previous: state.lastDigest, time: time)
+            code = file.append(lines.bytes)
+            guard code == 0 else { return }
+            byteCount.wrappingAdd(UInt64(lines.bytes.count), ordering: .relaxed)
+            state = State(file: file)
+            state.lastDigest = digest
+            state.begunAt = wallSeconds
+            _ = broken.compareExchange(expected: 1, desired: 0, ordering: .relaxed)
+        }
+        guard code == 0 else { throw SystemError(call: "write", code: code) }
+        return moved
     }
 
     // MARK: - Rotation
@@ -177,13 +241,24 @@ final class AuditTrail: Sendable {
         guard !isBroken else { return .refused }
         let path = settings.file.path
         var code: Int32 = 0
+        var isFragment = false
         let rotation: Rotation = state.withLock { state in
-            guard isDue(state, wallSeconds), let name = AuditNames.rotated(path, time: time) else {
+            // Another file may have the name by now, which is not ours to give away.
+            guard isDue(state, wallSeconds), state.file.hasItsName,
+                let name = AuditNames.rotated(path, time: time)
+            else { return .refused }
+            // Without a descriptor of the old file nobody could say later that the disk has its last lines.
+            let old = settings.durability == .synced ? state.file.duplicate() : -1
+            if settings.durability == .synced, old < 0 {
+                code = -old
+                state.rotationRestsUntil = wallSeconds + 60
                 return .refused
             }
             let lines = make(name)
-            let old = settings.durability == .synced ? state.file.duplicate() : -1
-            defer { if old >= 0 { settle(old) } }
+            defer {
+                if old >= 0 { settle(old) }
+                isFragment = state.file.fragmentByteCount > 0
+            }
             var isEnded = false
             (code, isEnded) = state.file.rotate(to: name, last: lines.last.bytes)
             if isEnded { state.lastDigest = lines.lastDigest }
@@ -203,6 +278,7 @@ final class AuditTrail: Sendable {
                 "the audit trail could not go on in a new file; tried again in a minute",
                 metadata: ["file": "\(path)", "reason": "\(SystemError.describe(code))"])
         }
+        if isFragment { breakOff(Self.fragmentReason) }
         if code != 0 { failureCount.wrappingAdd(1, ordering: .relaxed) }
         guard rotation == .done else { return rotation }
         rotationCount.wrappingAdd(1, ordering: .relaxed)
@@ -220,39 +296,5 @@ final class AuditTrail: Sendable {
             if code != 0 { breakOff("fdatasync: \(SystemError.describe(code))") }
             _ = RecordFile.synchronizeFolder(AuditNames.folder(settings.file.path))
         }
-    }
-}
-
-/// The key that signs heads of chains.
-final class AuditKey: @unchecked Sendable {
-    // Unchecked: written in `init` alone.
-    private let state: UnsafeMutablePointer<COpenSSL_hmac>
-    /// The first half of the key's SHA-256, by which a signature says whose it is; 16 hexadecimal digits.
-    let name: Content
-
-    /// - Parameter bytes: all of the key file.
-    init(_ bytes: [UInt8]) {
-        var digest = [UInt8](repeating: 0, count: 32)
-        COpenSSL_sha256_plain(bytes, bytes.count, &digest)
-        // RFC 2104: a key longer than a block is its digest.
-        let key = bytes.count > 64 ? digest : bytes
-        state = .allocate(capacity: 1)
-        state.initialize(to: COpenSSL_hmac())
-        COpenSSL_hmac_prepare(state, key, key.count)
-        var text = Buffer(capacity: 32)
-        for byte in digest.prefix(8) { text.appendHexadecimal(UInt64(byte), width: 2) }
-        name = Content(text.readable)
-    }
-
-    deinit { state.deallocate() }
-
-    /// Appends the signature of `bytes` in 64 hexadecimal digits.
-    func appendSignature(of bytes: ByteView, to buffer: inout Buffer) {
-        var digest: InlineArray<32, UInt8> = .init(repeating: 0)
-        withUnsafeMutableBytes(of: &digest) {
-            COpenSSL_hmac_digest(
-                state, bytes.baseAddress, bytes.count, $0.bindMemory(to: UInt8.self).baseAddress)
-        }
-        for index in 0..<32 { buffer.appendHexadecimal(UInt64(digest[index]), width: 2) }
     }
 }

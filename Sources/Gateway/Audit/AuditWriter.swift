@@ -106,7 +106,7 @@ final class AuditWriter {
         var digest = trail.found.lastDigest
         for writer in writers {
             writer.chain = writer.chain.following(digest)
-            writer.appendStart(time)
+            writer.appendStart(time, process: trail.process, workerCount: trail.workerCount)
             if writer === first { writer.appendRepairs(trail.found.fragments) }
             all.append(writer.lines.readable)
             writer.lines.removeAll()
@@ -115,23 +115,44 @@ final class AuditWriter {
         return trail.append(all.readable, digest: last.chain.previous, wallSeconds: wallSeconds)
     }
 
-    private func appendStart(_ time: Content) {
+    /// The lines that begin a file in place of one that was moved: a writer of their own, which names that file and its
+    /// last line and ends at once. The others go on with their chains behind it.
+    static func opening(
+        _ trail: AuditTrail, after moved: String, previous: InlineArray<32, UInt8>, time: Content
+    ) -> (lines: Content, digest: InlineArray<32, UInt8>) {
+        var random = RandomSource()
+        let writer = AuditWriter(trail, worker: 0, random: &random)
+        writer.chain = writer.chain.following(previous)
+        var process = Buffer(capacity: 32)
+        process.appendHexadecimal(random.next(), width: 16)
+        writer.appendStart(
+            time, process: Content(process.readable), workerCount: 1, after: Content(text: moved))
+        writer.appendEnd(time)
+        return (Content(writer.lines.readable), writer.chain.previous)
+    }
+
+    private func appendStart(_ time: Content, process: Content, workerCount: Int, after moved: Content? = nil)
+    {
         appendSigned { lines in
             lines.append("\"start\":{\"time\":\"")
             lines.append(time.bytes)
             lines.append("\",\"version\":\"")
             lines.append(Version.text)
             lines.append("\",\"process\":\"")
-            lines.append(trail.process.bytes)
+            lines.append(process.bytes)
             lines.append("\",\"workers\":")
-            lines.appendDecimal(trail.workerCount)
+            lines.appendDecimal(workerCount)
             lines.append(",\"worker\":")
             lines.appendDecimal(worker)
             if trail.key != nil {
                 lines.append(",\"sign_every\":")
                 lines.appendDecimal(trail.settings.signEveryCount)
             }
-            if trail.found.lastWriter.count == 16 {
+            if let moved {
+                lines.append(",\"after\":\"")
+                lines.appendJSONEscaped(moved.bytes)
+                lines.append("\"")
+            } else if trail.found.lastWriter.count == 16 {
                 lines.append(",\"continues\":\"")
                 trail.found.lastWriter.withUnsafeBufferPointer { lines.append($0) }
                 lines.append("\"")
@@ -147,14 +168,18 @@ final class AuditWriter {
                 lines.append(",\"byteCount\":")
                 lines.appendDecimal(fragment.byteCount)
                 lines.append(",\"sha256\":\"")
-                Self.append(fragment.digest, to: &lines)
+                withUnsafeBytes(of: fragment.digest) { lines.appendHexadecimal($0) }
                 lines.append("\"")
             }
         }
     }
 
-    private static func append(_ digest: InlineArray<32, UInt8>, to buffer: inout Buffer) {
-        for index in 0..<32 { buffer.appendHexadecimal(UInt64(digest[index]), width: 2) }
+    private func appendEnd(_ time: Content) {
+        appendSigned { lines in
+            lines.append("\"end\":{\"time\":\"")
+            lines.append(time.bytes)
+            lines.append("\"")
+        }
     }
 
     /// Appends a line; false, and none of it, when there is no room.
@@ -261,11 +286,7 @@ final class AuditWriter {
     /// Ends the chain.
     func end(time: Content, now: UInt64, wallSeconds: Int64) {
         guard !hasEnded else { return }
-        appendSigned { lines in
-            lines.append("\"end\":{\"time\":\"")
-            lines.append(time.bytes)
-            lines.append("\"")
-        }
+        appendEnd(time)
         hasEnded = true
         retriesAt = 0
         write(now: now, wallSeconds: wallSeconds)
@@ -274,7 +295,7 @@ final class AuditWriter {
 
     /// Goes on in a new file where it is time; with no lines that wait.
     func rotate(time: Content, wallSeconds: Int64) {
-        let before = chain
+        let (before, unsignedBefore) = (chain, unsignedCount)
         var ended = chain
         let from = Content(text: AuditNames.last(trail.settings.file.path))
         let rotation = trail.rotate(time: time.bytes.string, wallSeconds: wallSeconds) { name in
@@ -293,7 +314,7 @@ final class AuditWriter {
                 lines.append("\"rotation\":{\"after\":\"")
                 lines.appendJSONEscaped(to.bytes)
                 lines.append("\",\"sha256\":\"")
-                Self.append(ended.previous, to: &lines)
+                withUnsafeBytes(of: ended.previous) { lines.appendHexadecimal($0) }
                 lines.append("\",\"time\":\"")
                 lines.append(time.bytes)
                 lines.append("\"")
@@ -306,7 +327,7 @@ final class AuditWriter {
         switch rotation {
         case .done: break
         case .onlyEnded: chain = ended
-        case .refused: chain = before
+        case .refused: (chain, unsignedCount) = (before, unsignedBefore)
         }
     }
 }

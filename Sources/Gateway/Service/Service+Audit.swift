@@ -30,6 +30,14 @@ extension Service {
         return old == new
     }
 
+    /// Goes on in a new file where the trail's was moved, and has the loops write there what waits for it.
+    func reopenAudit() {
+        guard let auditTrail else { return }
+        auditTrail.reopen(time: Worker.timeNow, wallSeconds: WallClock.now().seconds)
+        // A turn looks at what waits.
+        for worker in shared.workers { worker.mail { _ in } }
+    }
+
     /// Has each loop end its part of the trail.
     func endAudit() {
         guard auditTrail != nil else { return }

@@ -159,6 +159,7 @@ public final class Service: @unchecked Sendable {
         accessLog?.reopen { [log] error in
             if let error { log.error("access log not opened again", metadata: ["reason": "\(error)"]) }
         }
+        reopenAudit()
         let named: Settings
         let fresh: Settings
         let configurations: [Configuration]
