@@ -49,15 +49,11 @@ extension Worker {
         guard let audit, exchange.pointee.fetch == nil, exchange.pointee.call == nil,
             auditRule(of: exchange)?.record == .each
         else { return }
-        swap(&scratch, &auditScratch)
-        swap(&key, &auditKey)
-        let notes = exchange.pointee.auditNotes
-        _ = audit.appendEvent(.change) {
-            exchange.pointee.auditNotes = notes
-            appendAuditEvent(exchange, status: 0, outcome: .pending, to: &$0)
+        withAuditScratch {
+            _ = appendEvent(exchange, audit, .change) {
+                appendAuditEvent(exchange, status: 0, outcome: .pending, to: &$0)
+            }
         }
-        swap(&scratch, &auditScratch)
-        swap(&key, &auditKey)
     }
 
     /// Records an exchange at its end: one that was never answered, or whose answer broke off.
@@ -80,25 +76,38 @@ extension Worker {
 
     /// Appends the exchange's event.
     private func recordEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> Recorded {
-        // Whoever writes an answer has parts of it there.
+        withAuditScratch {
+            switch auditRule(of: exchange)?.record {
+            case .off, nil: .none
+            case .each:
+                appendEvent(exchange, audit, auditWeight(exchange)) { appendAuditEvent(exchange, to: &$0) }
+            case .folded: foldEvent(exchange, audit)
+            }
+        }
+    }
+
+    /// Lends buffers of their own to those who make events: whoever writes an answer has parts of it in the others.
+    private func withAuditScratch<Result>(_ body: () -> Result) -> Result {
         swap(&scratch, &auditScratch)
         swap(&key, &auditKey)
         defer {
             swap(&scratch, &auditScratch)
             swap(&key, &auditKey)
         }
-        switch auditRule(of: exchange)?.record {
-        case .off, nil: return .none
-        case .each:
-            // It may be made twice, the first time without room for the end of its line.
-            let notes = exchange.pointee.auditNotes
-            let mark = audit.appendEvent(auditWeight(exchange)) {
-                exchange.pointee.auditNotes = notes
-                appendAuditEvent(exchange, to: &$0)
-            }
-            return mark.map { .recorded($0) } ?? .lost
-        case .folded: return foldEvent(exchange, audit)
+        return body()
+    }
+
+    /// Appends an event of the exchange that `body` makes; twice when it finds no room for the end of its line at first.
+    private func appendEvent(
+        _ exchange: ExchangePointer, _ audit: AuditWriter, _ weight: AuditWeight,
+        _ body: (inout Buffer) -> Void
+    ) -> Recorded {
+        let notes = exchange.pointee.auditNotes
+        let mark = audit.appendEvent(weight) {
+            exchange.pointee.auditNotes = notes
+            body(&$0)
         }
+        return mark.map { .recorded($0) } ?? .lost
     }
 
     private func auditWeight(_ exchange: ExchangePointer) -> AuditWeight {
@@ -299,14 +308,13 @@ extension Worker {
         }
     }
 
-    /// What is due by the clock: writing again, ended windows, a new file.
+    /// What is due by the clock: ended windows, lines that no answer waits for or that the disk refused, a new file.
+    ///
+    /// Answers that wait are looked at when the turn ends.
     func tickAudit() {
         guard let audit else { return }
         if audit.foldsAt != 0, audit.foldsAt <= now { endFolds(isEnd: false) }
-        if audit.trail.settings.durability == .bestEffort {
-            audit.write(now: now, wallSeconds: wallSeconds)
-        }
-        settleAudit()
+        audit.write(now: now, wallSeconds: wallSeconds)
         guard audit.isEmpty, audit.trail.needsRotation(wallSeconds: wallSeconds) else { return }
         audit.rotate(time: Self.timeNow, wallSeconds: wallSeconds)
     }
@@ -335,7 +343,7 @@ extension Worker {
     }
 
     /// `2026-09-01T10:00:00.123456Z`
-    private static var timeNow: Content {
+    static var timeNow: Content {
         let wall = WallClock.now()
         var text = Buffer(capacity: 40)
         appendTime(wall.seconds, to: &text)

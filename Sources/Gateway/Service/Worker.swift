@@ -230,39 +230,48 @@ final class Worker: @unchecked Sendable {
     /// Runs what this round made ready, and settles the connections it touched.
     private func finishRound() {
         // Each pass can wake others; what is left after the bound goes on in the next turn.
-        for _ in 0..<64 {
-            if ready.isEmpty, settling.isEmpty, again.isEmpty, touchedStreams.isEmpty,
-                touchedUpstreams.isEmpty, !storeIsTouched
-            {
-                break
+        var rest = 64
+        while true {
+            while rest > 0, hasWork {
+                rest -= 1
+                pass()
             }
-            runReady()
-            if storeIsTouched { settleStores() }
-            if !touchedUpstreams.isEmpty { settleTouchedUpstreams() }
-            while let handle = settling.popLast() {
-                if let connection = downstreams.find(handle) { settle(connection) }
-            }
-            settleTouchedStreams()
-            if !again.isEmpty {
-                let waiting = again
-                again.removeAll(keepingCapacity: true)
-                for handle in waiting {
-                    guard let connection = downstreams.find(handle), connection.pointee.state != .closed
-                    else { continue }
-                    openSealed(connection)
-                    process(connection)
-                    openMoreSoon(connection)
-                    settle(connection)
-                }
-            }
-            if audit != nil { settleAudit() }
+            guard audit != nil else { break }
+            // The events of all passes in one piece; the answers that go then can make more work.
+            settleAudit()
+            if rest == 0 || !hasWork { break }
         }
-        if audit != nil { settleAudit() }
         if !closedDownstreams.isEmpty || !closedUpstreams.isEmpty { hasClosed = true }
         while let handle = closedDownstreams.popLast() { downstreams.remove(handle) }
         while let handle = closedUpstreams.popLast() {
             upstreams.find(handle)?.pointee.reset()
             upstreams.release(handle)
+        }
+    }
+
+    private var hasWork: Bool {
+        !ready.isEmpty || !settling.isEmpty || !again.isEmpty || !touchedStreams.isEmpty
+            || !touchedUpstreams.isEmpty || storeIsTouched
+    }
+
+    private func pass() {
+        runReady()
+        if storeIsTouched { settleStores() }
+        if !touchedUpstreams.isEmpty { settleTouchedUpstreams() }
+        while let handle = settling.popLast() {
+            if let connection = downstreams.find(handle) { settle(connection) }
+        }
+        settleTouchedStreams()
+        guard !again.isEmpty else { return }
+        let waiting = again
+        again.removeAll(keepingCapacity: true)
+        for handle in waiting {
+            guard let connection = downstreams.find(handle), connection.pointee.state != .closed
+            else { continue }
+            openSealed(connection)
+            process(connection)
+            openMoreSoon(connection)
+            settle(connection)
         }
     }
 
