@@ -99,24 +99,22 @@ struct TrailTamperingTests {
         }
     }
 
-    @Test(arguments: [1, 2])
-    func `a start that is taken out is found where its writer has more lines`(open: Int) throws {
-        // The first file may be missing, whose writers go on in the second; those that begin there do not.
+    @Test(arguments: [(false, 1), (true, 1), (true, 2)])
+    func `a start that is taken out is found where its writer has more lines`(isOpen: Bool, count: Int) throws {
+        // Where the first file is missing, its writers go on in the second; those that begin there do not.
         var trail = MadeTrail(key: MadeTrail.key, signEvery: 2)
         trail.start("00000000000000a0", process: "00000000000000bb")
         trail.event("00000000000000a0", Self.short(0))
-        if open == 2 { trail.rotate("00000000000000a0") }
+        if isOpen { trail.rotate("00000000000000a0") }
         for writer in [Self.first, Self.second] {
             trail.start(writer, process: "00000000000000cc", workers: 2)
         }
-        for writer in [Self.second, Self.first].prefix(open) { trail.event(writer, Self.short(1)) }
+        for writer in [Self.second, Self.first].prefix(count) { trail.event(writer, Self.short(1)) }
         let folder = try TrailFolder()
-        let lines = trail.files[open - 1]
+        var lines = try #require(trail.files.last)
         #expect(try Self.verify(MadeTrail.bytes(lines), in: folder, isComplete: false).verdict.isWhole)
-        let index = try #require(lines.lastIndex { $0.kind == .start })
-        var changed = lines
-        changed.remove(at: index)
-        let found = try Self.verify(MadeTrail.bytes(changed), in: folder, isComplete: false)
+        lines.remove(at: try #require(lines.lastIndex { $0.kind == .start }))
+        let found = try Self.verify(MadeTrail.bytes(lines), in: folder, isComplete: false)
         #expect(found.has(.missing), "\(found.text)")
     }
 

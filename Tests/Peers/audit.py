@@ -56,6 +56,8 @@ class Files:
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         self.path = self.directory / "audit.jsonl"
+        # By others than the gateway, in their order.
+        self.moved = []
 
     def rotated(self):
         def order(path):
@@ -65,7 +67,7 @@ class Files:
         return sorted(self.directory.glob("audit.jsonl.*Z-*"), key=order)
 
     def all(self):
-        return [*self.rotated(), self.path]
+        return [*self.rotated(), *self.moved, self.path]
 
     def read(self):
         return Trail(self.all())

@@ -200,6 +200,31 @@ def test_rotation_by_age_keeps_as_many_files_as_told(tmp_path, simulator, seed):
     assert trail.events
 
 
+@pytest.mark.parametrize("durability", ["written", "synced"])
+def test_files_that_are_moved_under_load_keep_every_event(tmp_path, simulator, seed, durability, figures):
+    files = audit.Files(tmp_path / "g")
+    with audit.gatehouse(tmp_path / "g", simulator.url, {"durability": durability}) as gatehouse:
+        with audit.Clients(seed) as clients:
+            clients.target.put(gatehouse)
+            for number in range(5):
+                clients.more(100, 60)
+                files.moved.append(files.directory / f"audit.jsonl.{number}")
+                files.path.rename(files.moved[-1])
+                if number % 2:
+                    # Noticed, or not yet.
+                    harness.wait_until(lambda: gatehouse.metrics()[audit.FAILING] == 1, 30, "a file that is gone")
+                gatehouse.process.send_signal(signal.SIGHUP)
+                harness.wait_until(lambda: files.path.exists() and files.path.stat().st_size > 0, 30, "a new file")
+            clients.more(100, 60)
+            # Refused at worst, while the file was gone.
+            assert {status for _, status in clients.answers} <= {200, 201, 404, 409, 503}
+        assert gatehouse.metrics()[audit.FAILING] == 0 and gatehouse.metrics()[audit.LOST] == 0
+    trail = files.check("--complete")
+    figures.note(f"{len(clients.answers)} answers in {len(files.all())} files", files=len(files.all()))
+    assert not trail.missing(clients.answers)
+    assert [start["after"] for start in trail.of("start") if "after" in start] == [path.name for path in files.moved]
+
+
 def test_SIGTERM_ends_every_chain_and_a_changed_byte_is_found(tmp_path, simulator):
     files = audit.Files(tmp_path / "g")
     with audit.gatehouse(tmp_path / "g", simulator.url) as gatehouse:
