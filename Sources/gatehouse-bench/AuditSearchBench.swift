@@ -201,6 +201,13 @@ struct BenchTrail {
         return parts.joined(separator: "-")
     }
 
+    /// The event of such a line alone.
+    static func event(_ number: Int) -> [UInt8] {
+        let line = Self.line(number)
+        guard let start = line.range(of: "\"event\":") else { return [] }
+        return Array(line[start.upperBound...].utf8.dropLast(2))
+    }
+
     private static func line(_ number: Int) -> String {
         let user = isFrequent(number) ? frequentUser : Self.user(number)
         let project = hexadecimal(number % 200, 0x8CB9_2BA7_2F3D_8DD7, 32)

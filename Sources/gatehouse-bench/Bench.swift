@@ -6,5 +6,5 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gatehouse-bench",
         abstract: "Measures parts of Gatehouse on their own.",
-        subcommands: [LimitsBench.self, AuditSearchBench.self])
+        subcommands: [LimitsBench.self, AuditSearchBench.self, AuditEventsBench.self])
 }

@@ -273,6 +273,11 @@ struct AuditWriterTests {
             #expect(writer.unsyncedMark == nil)
             writer.write(now: 0, wallSeconds: Self.now)
             let mark = try #require(writer.unsyncedMark)
+            // Until the disk has been asked, the clock goes on.
+            #expect(!writer.isQuiet)
+            writer.isSyncing = true
+            #expect(writer.isQuiet)
+            writer.isSyncing = false
             // What is written meanwhile waits for the next time.
             Self.append(2, to: writer)
             writer.write(now: 0, wallSeconds: Self.now)

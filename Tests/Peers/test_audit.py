@@ -213,7 +213,7 @@ def test_files_that_are_moved_under_load_keep_every_event(tmp_path, simulator, s
                 if number % 2:
                     # Noticed, or not yet.
                     harness.wait_until(lambda: gatehouse.metrics()[audit.FAILING] == 1, 30, "a file that is gone")
-                gatehouse.process.send_signal(signal.SIGHUP)
+                os.kill(gatehouse.pid, signal.SIGHUP)
                 harness.wait_until(lambda: files.path.exists() and files.path.stat().st_size > 0, 30, "a new file")
             clients.more(100, 60)
             # Refused at worst, while the file was gone.

@@ -66,8 +66,8 @@ final class AuditWriter {
     }
 
     var isEmpty: Bool { lines.isEmpty }
-    /// Nothing has to be written, and no window is open.
-    var isQuiet: Bool { lines.isEmpty && foldsAt == 0 }
+    /// Nothing has to be written nor to be asked of the disk, and no window is open.
+    var isQuiet: Bool { lines.isEmpty && foldsAt == 0 && (isSyncing || unsyncedMark == nil) }
     /// Bytes that are not in the file yet.
     var byteCount: Int { lines.count }
 

@@ -287,10 +287,10 @@ extension Worker {
         audit.giveBack(held)
     }
 
-    /// Has the disk keep what was written, beside the loop; the answers that wait go when it has.
+    /// Has the disk keep what was written, beside the loop; the answers that wait go in the turn that hears of it.
     private func synchronize(_ audit: AuditWriter, _ mark: UInt64) {
         let descriptor = audit.trail.duplicate()
-        // Without a descriptor there is nothing to ask by; the next round tries again.
+        // Without a descriptor there is nothing to ask by; the next round tries again, or the next tick.
         guard descriptor >= 0 else { return }
         audit.isSyncing = true
         AuditQueue.run { [self] in
@@ -303,7 +303,6 @@ extension Worker {
                 } else {
                     audit.trail.breakOff("fdatasync: \(SystemError.describe(code))")
                 }
-                worker.settleAudit()
             }
         }
     }
