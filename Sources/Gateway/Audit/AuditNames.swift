@@ -46,9 +46,11 @@ enum AuditNames {
         return found.sorted { ($0.moment, $0.number) < ($1.moment, $1.number) }.map(\.name)
     }
 
-    /// Removes rotated files until `kept` are left, the oldest first.
-    static func removeOldest(_ path: String, keeping kept: Int) {
-        let files = rotated(of: path)
-        for file in files.dropLast(kept) { _ = RecordFile.remove(file) }
+    /// Removes rotated files until `kept` are left, the oldest first, and none from the first of `needed` on.
+    static func removeOldest(_ path: String, keeping kept: Int, from needed: Set<TrailEnds.Identity> = []) {
+        for file in rotated(of: path).dropLast(kept) {
+            if let identity = TrailEnds.Identity(named: file), needed.contains(identity) { return }
+            _ = RecordFile.remove(file)
+        }
     }
 }
