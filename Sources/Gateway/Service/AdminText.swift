@@ -211,7 +211,8 @@ enum AdminText {
         _ sinks: [AuditSink.State], head: (String, String, String) -> Void, add: (String) -> Void
     ) {
         func each(
-            _ name: String, _ type: String, _ help: String, _ value: (AuditSink.State) -> some CustomStringConvertible
+            _ name: String, _ type: String, _ help: String,
+            _ value: (AuditSink.State) -> some CustomStringConvertible
         ) {
             head("gatehouse_audit_sink_\(name)", type, help)
             for sink in sinks { add("gatehouse_audit_sink_\(name){sink=\"\(sink.name)\"} \(value(sink))\n") }

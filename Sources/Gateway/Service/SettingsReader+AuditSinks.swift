@@ -195,7 +195,8 @@ extension SettingsScalars {
             guard url.path.hasPrefix("/"), !name.contains(where: { $0 == "/" || $0 == "?" || $0 == "#" })
             else {
                 throw ScalarMistake(
-                    reason: "has more than a virtual host behind its host; what is special in a password or a "
+                    reason:
+                        "has more than a virtual host behind its host; what is special in a password or a "
                         + "virtual host is percent-encoded, as %2F", hidesValue: url.hidesValue)
             }
             let decoded = try percentDecoded(name, of: "virtual host")

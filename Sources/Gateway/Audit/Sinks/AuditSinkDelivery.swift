@@ -143,7 +143,9 @@ final class AuditSinkDelivery {
 
     // MARK: - Sending
 
-    private var deadline: SinkDeadline { SinkDeadline(Self.stepDuration, stopDescriptor: sink.stopDescriptor) }
+    private var deadline: SinkDeadline {
+        SinkDeadline(Self.stepDuration, stopDescriptor: sink.stopDescriptor)
+    }
 
     private func send(_ events: [SinkEvent]) throws(SinkFailure) {
         guard let first = events.first else { return }
@@ -160,7 +162,9 @@ final class AuditSinkDelivery {
     private static func time(of event: SinkEvent) -> Int64 {
         if let place = JSONScanner.member("eventTime", of: event.content) {
             let value = event.content.view(place)
-            if value.count > 2, let time = TrailTime.microseconds(value.view(1, value.count - 2)) { return time }
+            if value.count > 2, let time = TrailTime.microseconds(value.view(1, value.count - 2)) {
+                return time
+            }
         }
         return WallClock.now().seconds * 1_000_000
     }

@@ -56,7 +56,8 @@ final class AuditSinks: Sendable {
                 all.append(sink)
             } catch {
                 log.error(
-                    "audit sink not started", metadata: ["sink": "\(sink.settings.name)", "reason": "\(error)"])
+                    "audit sink not started",
+                    metadata: ["sink": "\(sink.settings.name)", "reason": "\(error)"])
             }
         }
         let names = Set(all.map(\.settings.name))

@@ -76,7 +76,8 @@ struct SinkCursor: Equatable {
         text.appendDecimal(offset)
         text.append(",\"byteCount\":")
         text.appendDecimal(lineByteCount)
-        text.append(",\"line\":\"\(line.text)\",\"writer\":\"\(TrailHexadecimal.text(writer))\",\"sequence\":")
+        text.append(
+            ",\"line\":\"\(line.text)\",\"writer\":\"\(TrailHexadecimal.text(writer))\",\"sequence\":")
         text.appendDecimal(sequence)
         text.append("}\n")
     }

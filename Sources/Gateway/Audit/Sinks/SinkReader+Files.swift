@@ -51,7 +51,8 @@ struct SinkOpening {
         try self.init(first, trail)
     }
 
-    private static func identity(of blocks: borrowing TrailBlocks) throws(TrailFailure) -> TrailEnds.Identity {
+    private static func identity(of blocks: borrowing TrailBlocks) throws(TrailFailure) -> TrailEnds.Identity
+    {
         var facts = stat()
         guard fstat(blocks.descriptor, &facts) == 0 else { throw TrailFailure(blocks.name, code: errno) }
         return TrailEnds.Identity(facts)

@@ -73,7 +73,9 @@ final class SinkReader {
             guard let read = try blocks.next(upTo: bound) else {
                 if bound == nil, blocks.rest.byteCount > 0, !hasToldRest {
                     hasToldRest = true
-                    tell("\(blocks.name): \(blocks.rest.byteCount) bytes without a line feed at its end are no line")
+                    tell(
+                        "\(blocks.name): \(blocks.rest.byteCount) bytes without a line feed at its end are no line"
+                    )
                 }
                 return bound == nil ? .ended : .nothing
             }
@@ -106,7 +108,9 @@ final class SinkReader {
                             writer: last.view(11, 16), sequence: line.sequence, content: line.content))
                 }
             } else if !last.isEmpty {
-                tell("\(blocks.name): byte \(runOffset + UInt64(index)): \(last.count) bytes are no line of a trail")
+                tell(
+                    "\(blocks.name): byte \(runOffset + UInt64(index)): \(last.count) bytes are no line of a trail"
+                )
             }
             index = end + 1
         }
@@ -142,7 +146,9 @@ final class SinkReader {
 
     /// Goes on in the file behind the one that ended; false while there is none with a line.
     func advance() throws(TrailFailure) -> Bool {
-        guard let (next, isCertain) = try SinkOpening.following(identity, cursor.line, trail) else { return false }
+        guard let (next, isCertain) = try SinkOpening.following(identity, cursor.line, trail) else {
+            return false
+        }
         if !isCertain {
             tell("a file before \(next.name) is not there any more, and its events were not sent")
         }
