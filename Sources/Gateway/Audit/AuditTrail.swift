@@ -18,7 +18,7 @@ final class AuditTrail: Sendable {
         var begunAt: Int64 = 0
         /// A rotation failed, and is not tried before.
         var rotationRestsUntil: Int64 = 0
-        /// What sinks know the file by; nil when it lost its name in the moment it was opened.
+        /// What sinks know the file by; nil until one asks.
         var identity: TrailEnds.Identity?
     }
 
@@ -70,7 +70,6 @@ final class AuditTrail: Sendable {
         var state = State(file: file)
         state.lastDigest = found.lastDigest
         state.begunAt = begunAt
-        state.identity = TrailEnds.Identity(named: settings.file.path)
         if settings.durability == .synced {
             _ = RecordFile.synchronizeFolder(AuditNames.folder(settings.file.path))
         }
@@ -195,7 +194,7 @@ final class AuditTrail: Sendable {
             }
             byteCount.wrappingAdd(UInt64(lines.last.count), ordering: .relaxed)
             state.begunAt = wallSeconds
-            state.identity = TrailEnds.Identity(named: path)
+            state.identity = nil
             code = state.file.append(lines.first.bytes)
             // An empty file is no harm: the next batch begins it, and a start looks at the file before it.
             guard code == 0 else { return .onlyEnded }
@@ -229,7 +228,8 @@ final class AuditTrail: Sendable {
     /// all files until then.
     var standing: (file: TrailEnds.Identity?, byteCount: UInt64, written: UInt64) {
         state.withLock {
-            ($0.identity, $0.file.byteCount, byteCount.load(ordering: .relaxed))
+            if $0.identity == nil { $0.identity = TrailEnds.Identity(named: settings.file.path) }
+            return ($0.identity, $0.file.byteCount, byteCount.load(ordering: .relaxed))
         }
     }
 

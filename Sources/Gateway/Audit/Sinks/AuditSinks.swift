@@ -17,9 +17,9 @@ final class AuditSinks: Sendable {
 
     /// Sinks that are ready to begin, and those that have to end for them.
     struct Change {
-        fileprivate var kept: [AuditSink] = []
-        fileprivate var begun: [AuditSink] = []
-        fileprivate var ended: [AuditSink] = []
+        var kept: [AuditSink] = []
+        var begun: [AuditSink] = []
+        var ended: [AuditSink] = []
     }
 
     /// Makes what `fresh` has and does not run yet; nothing runs otherwise before `adopt`.
