@@ -149,17 +149,19 @@ struct AuditSinkTests {
         let fixture = try SinkFixture()
         let destination = try MemoryDestination()
         fixture.write(5)
-        let sink = try fixture.sink(destination)
-        try sink.start()
-        #expect(destination.wait { $0.settled.count == 5 })
-        // Behind the trail's back: what a writer may still take back, with a line feed and without.
-        let line = try #require(
-            try String(contentsOfFile: fixture.path, encoding: .utf8).split(separator: "\n").last)
-        let handle = try #require(FileHandle(forWritingAtPath: fixture.path))
-        try handle.seekToEnd()
-        try handle.write(contentsOf: Data((line + "\n" + line.prefix(100)).utf8))
-        try fixture.end(sink)
-        #expect(Self.settled(destination).count == 5)
+        do {
+            let sink = try fixture.sink(destination)
+            try sink.start()
+            #expect(destination.wait { $0.settled.count == 5 })
+            // Behind the trail's back: what a writer may still take back, with a line feed and without.
+            let line = try #require(
+                try String(contentsOfFile: fixture.path, encoding: .utf8).split(separator: "\n").last)
+            let handle = try #require(FileHandle(forWritingAtPath: fixture.path))
+            try handle.seekToEnd()
+            try handle.write(contentsOf: Data((line + "\n" + line.prefix(100)).utf8))
+            try fixture.end(sink)
+            #expect(Self.settled(destination).count == 5)
+        }
         // A new process takes the whole line for one and marks the rest.
         try fixture.restart()
         fixture.write(5)
