@@ -100,7 +100,8 @@ struct TrailTamperingTests {
     }
 
     @Test(arguments: [(false, 1), (true, 1), (true, 2)])
-    func `a start that is taken out is found where its writer has more lines`(isOpen: Bool, count: Int) throws {
+    func `a start that is taken out is found where its writer has more lines`(isOpen: Bool, count: Int) throws
+    {
         // Where the first file is missing, its writers go on in the second; those that begin there do not.
         var trail = MadeTrail(key: MadeTrail.key, signEvery: 2)
         trail.start("00000000000000a0", process: "00000000000000bb")
