@@ -25,7 +25,8 @@ extension Worker {
     func forEachRun(ofTargetOf exchange: ExchangePointer, _ body: (ByteView) -> Void) {
         let bytes = exchange.pointee.headBytes
         let target = exchange.pointee.head.target
-        lendPath(exchange, target.form == .asterisk ? bytes.view(target.whole) : bytes.view(target.path), body)
+        lendPath(
+            exchange, target.form == .asterisk ? bytes.view(target.whole) : bytes.view(target.path), body)
         guard target.hasQuery else { return }
         body(Self.view("?"))
         lendQuery(bytes.view(target.query), body)

@@ -126,7 +126,8 @@ extension Worker {
         }
         let target = exchange.pointee.head.target
         if target.form == .absolute {
-            append(exchange.pointee.headBytes.view(target.whole.lower, target.path.lower - target.whole.lower))
+            append(
+                exchange.pointee.headBytes.view(target.whole.lower, target.path.lower - target.whole.lower))
         }
         forEachRun(ofTargetOf: exchange, append)
     }

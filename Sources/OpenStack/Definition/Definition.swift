@@ -178,9 +178,11 @@ public struct Operation: Sendable {
 
     /// A bit for each parameter of the path, from the first, that `secrets` names.
     public var secretParameters: UInt8 {
-        let names = path.split(separator: "/").filter { $0.hasPrefix("{") }.prefix(RouteMatch.maximumParameterCount)
+        let names = path.split(separator: "/").filter { $0.hasPrefix("{") }.prefix(
+            RouteMatch.maximumParameterCount)
         return names.enumerated().reduce(0) { bits, name in
-            secrets.contains(String(name.element.dropFirst().dropLast())) ? bits | 1 << UInt8(name.offset) : bits
+            secrets.contains(String(name.element.dropFirst().dropLast()))
+                ? bits | 1 << UInt8(name.offset) : bits
         }
     }
 
