@@ -381,6 +381,6 @@ struct AuditSecretsTests {
                 }
             }
         }
-        #expect(places.count >= 24 && count >= 900, "\(places.keys.sorted()) \(count)")
+        #expect(places.count >= 17 && count >= 480, "\(places.keys.sorted()) \(count)")
     }
 }
