@@ -26,6 +26,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CRabbitMQ", providers: [.apt(["librabbitmq-dev"])]),
         .target(name: "Bytes", swiftSettings: swift),
         .target(name: "HTTP", dependencies: ["Bytes", "CNghttp2", "CZlib"], swiftSettings: swift),
         .target(name: "TLS", dependencies: ["Bytes", "COpenSSL"], swiftSettings: swift),
@@ -36,7 +37,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "Bytes", "HTTP", "TLS", "Loop", "OpenStack", "COpenSSL", "CHiredis",
+                "Bytes", "HTTP", "TLS", "Loop", "OpenStack", "COpenSSL", "CHiredis", "CRabbitMQ",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: swift),

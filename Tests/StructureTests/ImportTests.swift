@@ -12,6 +12,7 @@ struct ImportTests {
         ("COpenSSL", []),
         ("CZlib", []),
         ("CHiredis", []),
+        ("CRabbitMQ", []),
         ("Bytes", []),
         ("HTTP", ["Bytes", "CNghttp2", "CZlib"]),
         ("TLS", ["Bytes", "COpenSSL"]),
@@ -20,7 +21,7 @@ struct ImportTests {
         (
             "Gateway",
             [
-                "Bytes", "HTTP", "TLS", "Loop", "OpenStack", "COpenSSL", "CHiredis", "Yams", "Logging",
+                "Bytes", "HTTP", "TLS", "Loop", "OpenStack", "COpenSSL", "CHiredis", "CRabbitMQ", "Yams", "Logging",
                 "Dispatch", "Foundation",
             ]
         ),
