@@ -54,6 +54,11 @@ final class RedisPeer {
         connections = []
     }
 
+    /// Ends all connections once the command that is answered was.
+    func hangUpSoon() { isHangingUp = true }
+
+    private var isHangingUp = false
+
     /// Says something on the last connection.
     func send(_ text: String) {
         guard let connection = connections.last else { return }
@@ -82,6 +87,10 @@ final class RedisPeer {
                 guard let text = answer(arguments) else { continue }
                 let sent = withBytes(text) { Socket.send(connections[place].descriptor, $0) }
                 if sent < 0 { break }
+            }
+            if isHangingUp {
+                isHangingUp = false
+                return hangUp()
             }
             if count == 0 {
                 Socket.close(connections[place].descriptor)

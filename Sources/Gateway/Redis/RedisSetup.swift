@@ -65,7 +65,8 @@ extension RedisReply {
             // Past the array itself and its two numbers.
             var node = range + 3
             while node < end {
-                if elementCount(node) >= 2, let number = integer(node + 2), let port = UInt16(exactly: number),
+                if elementCount(node) >= 2, let number = integer(node + 2),
+                    let port = UInt16(exactly: number),
                     port > 0
                 {
                     let name = text(node + 1)

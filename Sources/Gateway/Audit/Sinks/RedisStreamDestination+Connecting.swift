@@ -4,6 +4,7 @@ internal import TLS
 extension RedisStreamDestination {
     /// What one of several servers may take, so that there is time for the next one.
     private static let turn = Duration.seconds(2)
+    private static let maxLinkCount = 96
 
     /// Connects to the one that is to take events.
     func connect(_ deadline: SinkDeadline) throws(SinkFailure) {
@@ -11,11 +12,13 @@ extension RedisStreamDestination {
         var failure = SinkFailure.late
         for _ in places.indices {
             let turn = places.count > 1 ? deadline.atMost(Self.turn) : deadline
-            do {
+            do throws(SinkFailure) {
                 return try reach(places[placeIndex], turn)
             } catch {
                 failure = error
+                disconnect()
                 placeIndex = (placeIndex + 1) % places.count
+                if deadline.isOver { break }
             }
         }
         throw failure
@@ -27,6 +30,8 @@ extension RedisStreamDestination {
     func reach(_ address: NetworkAddress, _ deadline: SinkDeadline) throws(SinkFailure) {
         let link = link(to: address)
         try link.open(deadline)
+        // Set before all is well, so that a failure closes it.
+        node = link
         // Only a cluster that is no master's answers has nodes to learn, and it has one database.
         let nodes = setup.master == nil && setup.select == nil ? setup.nodes : nil
         let commands = [setup.authenticate, setup.select, setup.role, nodes].compactMap(\.self).joined()
@@ -50,7 +55,6 @@ extension RedisStreamDestination {
             // One that is no node of a cluster answers with an error.
             try link.next(deadline).pointee.forEachNode(from: address.host) { _ = places.remember($0) }
         }
-        node = link
     }
 
     /// Asks the Sentinels in turn where the master is; the first one that knows it is asked the next time too.
@@ -59,13 +63,14 @@ extension RedisStreamDestination {
         // One whose connection was there is asked twice: it may have ended long ago.
         for _ in 0..<places.count + (sentinel == nil ? 0 : 1) {
             let wasOpen = sentinel != nil
-            do {
+            do throws(SinkFailure) {
                 return try askSentinel(deadline.atMost(Self.turn))
             } catch {
                 failure = error
                 sentinel?.close()
                 sentinel = nil
                 if !wasOpen { placeIndex = (placeIndex + 1) % places.count }
+                if deadline.isOver { break }
             }
         }
         throw failure
@@ -100,14 +105,12 @@ extension RedisStreamDestination {
         throw node.described(SinkFailure("another one is the master now, \(master)"))
     }
 
+    /// The connection to `address`, which stays the same object: it may still look for the address of its name.
     private func link(to address: NetworkAddress) -> RedisStreamLink {
-        RedisStreamLink(address, tls: tls, serverName: settings.tls?.serverName)
-    }
-}
-
-extension RedisStreamLink {
-    /// What an error reply says, as a failure.
-    func failure(of reply: borrowing RedisReply) -> SinkFailure {
-        described(SinkFailure(RedisError.words(reply.text())))
+        if let link = links[address] { return link }
+        if links.count >= Self.maxLinkCount { links = links.filter { $0.value.isOpen } }
+        let link = RedisStreamLink(address, tls: tls, serverName: settings.tls?.serverName)
+        links[address] = link
+        return link
     }
 }

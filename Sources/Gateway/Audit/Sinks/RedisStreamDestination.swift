@@ -25,6 +25,8 @@ final class RedisStreamDestination: SinkDestination {
     /// The one that takes events.
     var node: RedisStreamLink?
     var sentinel: RedisStreamLink?
+    /// Connections that were made, by what they are to; most are closed.
+    var links: [NetworkAddress: RedisStreamLink] = [:]
     /// What is asked, in turn: what the settings name, then what was learnt of a cluster.
     var places: [NetworkAddress]
     var placeIndex = 0
@@ -48,7 +50,7 @@ final class RedisStreamDestination: SinkDestination {
 
     func send(_ events: [SinkEvent], _ deadline: SinkDeadline) throws(SinkFailure) {
         hasUnsettled = true
-        if pipeline.isEmpty, let node, node.hasEnded { disconnect() }
+        if pipeline.isEmpty, let node, !node.isQuiet(deadline) { disconnect() }
         if node == nil { try connect(deadline) }
         for event in events {
             if !pipeline.hasRoom(for: event) {
@@ -82,7 +84,8 @@ final class RedisStreamDestination: SinkDestination {
         placeIndex = (placeIndex + 1) % places.count
     }
 
-    private func disconnect() {
+    /// Ends the connection to the node.
+    func disconnect() {
         node?.close()
         node = nil
         isAsking = false
@@ -156,7 +159,8 @@ final class RedisStreamDestination: SinkDestination {
         hopCount = count
         pipeline.takeBack()
         disconnect()
-        placeIndex = places.remember(redirection.address)
+        // Sentinels stay what is asked where there are any.
+        if setup.master == nil { placeIndex = places.remember(redirection.address) }
         try reach(redirection.address, deadline)
         isAsking = redirection.asks
     }

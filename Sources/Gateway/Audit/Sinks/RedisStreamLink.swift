@@ -9,7 +9,7 @@ final class RedisStreamLink {
     let address: NetworkAddress
     private let stream: SinkStream
     private var reader = RedisReader()
-    private var input = Buffer(capacity: 16_384)
+    private var input = Buffer()
 
     /// - Parameter serverName: what the certificate must be for, unless it is the host's name.
     init(_ address: NetworkAddress, tls: TLSContext?, serverName: String?) {
@@ -19,31 +19,40 @@ final class RedisStreamLink {
 
     deinit { stream.close() }
 
-    func open(_ deadline: SinkDeadline) throws(SinkFailure) {
-        do { try stream.open(deadline) } catch { throw described(error) }
+    var isOpen: Bool { stream.isOpen }
+
+    /// Whether it can be used, as far as that is seen without a wait: a server may close what is idle for long.
+    ///
+    /// Called when every reply was read: what comes then is no reply.
+    func isQuiet(_ deadline: SinkDeadline) -> Bool {
+        input.removeAll()
+        guard stream.isOpen, (try? stream.receiveArrived(into: &input, deadline)) == true else {
+            return false
+        }
+        return input.isEmpty && reader.isEmpty
     }
 
-    func close() { stream.close() }
+    func open(_ deadline: SinkDeadline) throws(SinkFailure) {
+        do throws(SinkFailure) { try stream.open(deadline) } catch { throw described(error) }
+        // Of the connection before there may be half a reply.
+        reader = RedisReader()
+        if !input.hasBlock { input = Buffer(capacity: 16_384) }
+    }
+
+    func close() {
+        stream.close()
+        input.free()
+    }
 
     func send(_ bytes: ByteView, _ deadline: SinkDeadline) throws(SinkFailure) {
-        do { try stream.send(bytes, deadline) } catch {
-            // A server that ends a connection says why, if it can: that there are too many of them, for example.
-            let rest = deadline.atMost(.milliseconds(50))
-            while let reply = try? next(rest) {
-                guard reply.pointee.kind == .error else { continue }
-                throw described(SinkFailure(RedisError.words(reply.pointee.text())))
-            }
-            throw described(error)
-        }
+        do throws(SinkFailure) { try stream.send(bytes, deadline) } catch { throw described(error) }
     }
 
     func send(_ bytes: [UInt8], _ deadline: SinkDeadline) throws(SinkFailure) {
-        let bytes = bytes.withUnsafeBufferPointer { view in
-            var copy = Buffer(capacity: max(view.count, 1))
-            copy.append(view)
-            return copy
+        let answer = bytes.withUnsafeBufferPointer { bytes -> Result<Void, SinkFailure> in
+            Result { () throws(SinkFailure) in try send(bytes, deadline) }
         }
-        try send(bytes.readable, deadline)
+        try answer.get()
     }
 
     /// The next reply, lent until the next call.
@@ -56,16 +65,25 @@ final class RedisStreamLink {
             case .malformed: throw described(SinkFailure("the reply is malformed or over 1 MiB"))
             case .incomplete: break
             }
-            let isOpen: Bool
-            do { isOpen = try stream.receive(into: &input, deadline) } catch { throw described(error) }
-            guard reader.feed(input.readable) else { throw described(SinkFailure("no memory for a reply")) }
             input.removeAll()
+            let isOpen: Bool
+            do throws(SinkFailure) { isOpen = try stream.receive(into: &input, deadline) } catch {
+                throw described(error)
+            }
+            guard reader.feed(input.readable) else { throw described(SinkFailure("no memory for a reply")) }
             guard isOpen else { throw described(SinkFailure("the connection was closed")) }
         }
     }
 
-    /// The failure with the server's address before it.
-    func described(_ failure: SinkFailure) -> SinkFailure { SinkFailure("\(address): \(failure)") }
+    /// The failure with the server's address, if it does not say that itself.
+    func described(_ failure: SinkFailure) -> SinkFailure {
+        failure.description.contains(address.description) ? failure : SinkFailure("\(address): \(failure)")
+    }
+
+    /// What an error reply says, as a failure.
+    func failure(of reply: borrowing RedisReply) -> SinkFailure {
+        described(SinkFailure(RedisError.words(reply.text())))
+    }
 }
 
 extension SinkDeadline {
