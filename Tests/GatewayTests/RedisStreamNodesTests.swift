@@ -19,12 +19,12 @@ struct RedisStreamNodesTests {
 
     @Test(arguments: [true, false])
     func `a slot that moved is followed with all that was not taken`(namesHost: Bool) throws {
-        let (first, second) = (try RedisPeer.taking(), try RedisPeer.taking())
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
         let run = try RedisStreamRun(Settings.Redis(port: first.port), peers: [first, second])
         #expect(run.deliver(MadeSinkEvents(0..<2)) == nil)
         let place = "\(namesHost ? "127.0.0.1" : ""):\(second.port)"
         first.answer = {
-            Self.isAddition($0) && Int($0[8])! >= 5 ? "-MOVED 3999 \(place)\r\n" : RedisPeer.take($0)
+            Self.isAddition($0) && Int($0[8])! >= 5 ? "-MOVED 3999 \(place)\r\n" : RedisPeer.allow($0)
         }
         #expect(run.send(MadeSinkEvents(2..<700, padding: 500)) == nil)
         #expect(run.send(MadeSinkEvents(700..<1_400, padding: 500)) == nil)
@@ -39,14 +39,14 @@ struct RedisStreamNodesTests {
     }
 
     @Test func `a slot on its way is asked for at its new node, each time`() throws {
-        let (first, second) = (try RedisPeer.taking(), try RedisPeer.taking())
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
         first.answer = {
-            Self.isAddition($0) ? "-ASK 3999 127.0.0.1:\(second.port)\r\n" : RedisPeer.take($0)
+            Self.isAddition($0) ? "-ASK 3999 127.0.0.1:\(second.port)\r\n" : RedisPeer.allow($0)
         }
         var mayAdd = false
         second.answer = { arguments in
             if arguments[0] == "ASKING" { mayAdd = true }
-            guard Self.isAddition(arguments), !mayAdd else { return RedisPeer.take(arguments) }
+            guard Self.isAddition(arguments), !mayAdd else { return RedisPeer.allow(arguments) }
             return "-MOVED 3999 127.0.0.1:\(first.port)\r\n"
         }
         let run = try RedisStreamRun(Settings.Redis(port: first.port), peers: [first, second])
@@ -57,21 +57,21 @@ struct RedisStreamNodesTests {
     }
 
     @Test func `nodes that send events to each other are not followed for ever`() throws {
-        let (first, second) = (try RedisPeer.taking(), try RedisPeer.taking())
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
         let (one, two) = (first.port, second.port)
-        first.answer = { Self.isAddition($0) ? "-MOVED 1 127.0.0.1:\(two)\r\n" : RedisPeer.take($0) }
-        second.answer = { Self.isAddition($0) ? "-MOVED 1 127.0.0.1:\(one)\r\n" : RedisPeer.take($0) }
+        first.answer = { Self.isAddition($0) ? "-MOVED 1 127.0.0.1:\(two)\r\n" : RedisPeer.allow($0) }
+        second.answer = { Self.isAddition($0) ? "-MOVED 1 127.0.0.1:\(one)\r\n" : RedisPeer.allow($0) }
         let run = try RedisStreamRun(Settings.Redis(port: first.port), peers: [first, second])
         #expect(run.deliver(MadeSinkEvents(0..<3)) == "the nodes send each other on")
         #expect(first.connectionCount + second.connectionCount == 1 + RedisStreamDestination.maxHopCount)
-        second.answer = RedisPeer.take
+        second.answer = RedisPeer.allow
         #expect(run.deliver(MadeSinkEvents(0..<3)) == nil)
     }
 
     @Test func `another node of the cluster is asked when the one of the settings is gone`() throws {
-        let (first, second) = (try RedisPeer.taking(), try RedisPeer.taking())
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
         let nodes = "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:\(second.port)\r\n"
-        first.answer = { $0[0] == "CLUSTER" ? nodes : RedisPeer.take($0) }
+        first.answer = { $0[0] == "CLUSTER" ? nodes : RedisPeer.allow($0) }
         let run = try RedisStreamRun(Settings.Redis(port: first.port), peers: [first, second])
         #expect(run.deliver(MadeSinkEvents(0..<1)) == nil)
         first.close()
@@ -82,7 +82,7 @@ struct RedisStreamNodesTests {
     // MARK: - Sentinels
 
     @Test func `Sentinels are asked in turn, and again before anything is settled`() throws {
-        let (master, gone) = (try RedisPeer.taking(), try RedisPeer())
+        let (master, gone) = (try RedisPeer.allowing(), try RedisPeer())
         let sentinel = try RedisPeer.sentinel { master.port }
         gone.close()
         var settings = Self.sentinels([gone.port, sentinel.port])
@@ -102,7 +102,7 @@ struct RedisStreamNodesTests {
     }
 
     @Test func `what an old master took is not settled, and goes to the new one`() throws {
-        let (old, new) = (try RedisPeer.taking(), try RedisPeer.taking())
+        let (old, new) = (try RedisPeer.allowing(), try RedisPeer.allowing())
         var port = old.port
         let sentinel = try RedisPeer.sentinel { port }
         let run = try RedisStreamRun(Self.sentinels([sentinel.port]), peers: [old, new, sentinel])
@@ -115,10 +115,10 @@ struct RedisStreamNodesTests {
     }
 
     @Test func `a master that a Sentinel still names but is none is not used`() throws {
-        let (old, sentinel) = (try RedisPeer.taking(), try RedisPeer())
+        let old = try RedisPeer.allowing()
         let port = old.port
-        sentinel.answer = { _ in "*2\r\n$9\r\n127.0.0.1\r\n$\("\(port)".utf8.count)\r\n\(port)\r\n" }
-        old.answer = { $0[0] == "ROLE" ? "*2\r\n$5\r\nslave\r\n$1\r\nx\r\n" : RedisPeer.take($0) }
+        let sentinel = try RedisPeer.sentinel { port }
+        old.answer = { $0[0] == "ROLE" ? "*2\r\n$5\r\nslave\r\n$1\r\nx\r\n" : RedisPeer.allow($0) }
         let run = try RedisStreamRun(Self.sentinels([sentinel.port]), peers: [old, sentinel])
         #expect(run.deliver(MadeSinkEvents(0..<1)) == "127.0.0.1:\(port): it is no master")
         #expect(old.additions.isEmpty)

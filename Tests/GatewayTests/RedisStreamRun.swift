@@ -111,32 +111,4 @@ extension RedisPeer {
 
     /// The sequences of what was added, as far as it was `XADD key * id … writer … sequence n`.
     var sequences: [Int] { additions.compactMap { Int($0[8]) } }
-
-    /// What a Redis says that takes everything and is no cluster.
-    static func take(_ arguments: [String]) -> String {
-        switch arguments[0] {
-        case "XADD": "$15\r\n1795357770499-0\r\n"
-        case "ROLE": "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
-        case "CLUSTER": "-ERR This instance has cluster support disabled\r\n"
-        default: "+OK\r\n"
-        }
-    }
-
-    /// A Redis that takes everything.
-    static func taking() throws -> RedisPeer {
-        let peer = try RedisPeer()
-        peer.answer = take
-        return peer
-    }
-
-    /// A Sentinel that names what `port` says.
-    static func sentinel(_ port: @escaping () -> UInt16) throws -> RedisPeer {
-        let peer = try RedisPeer()
-        peer.answer = { arguments in
-            guard arguments[0] == "SENTINEL" else { return "-ERR unknown command\r\n" }
-            let digits = "\(port())"
-            return "*2\r\n$9\r\n127.0.0.1\r\n$\(digits.utf8.count)\r\n\(digits)\r\n"
-        }
-        return peer
-    }
 }

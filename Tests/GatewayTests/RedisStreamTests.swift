@@ -13,7 +13,7 @@ struct RedisStreamTests {
     // MARK: - Commands
 
     @Test func `an event is an entry with its id, its place and itself`() throws {
-        let peer = try RedisPeer.taking()
+        let peer = try RedisPeer.allowing()
         let run = try Self.run(peer)
         #expect(run.deliver(MadeSinkEvents(7..<9)) == nil)
         let expected = (7..<9).map { number in
@@ -26,7 +26,7 @@ struct RedisStreamTests {
     }
 
     @Test func `a stream of bounded length is cut about there`() throws {
-        let peer = try RedisPeer.taking()
+        let peer = try RedisPeer.allowing()
         let run = try Self.run(peer, maxEntryCount: 1_000)
         #expect(run.deliver(MadeSinkEvents(0..<1)) == nil)
         #expect(
@@ -52,7 +52,7 @@ struct RedisStreamTests {
     }
 
     @Test func `a connection begins with who we are`() throws {
-        let peer = try RedisPeer.taking()
+        let peer = try RedisPeer.allowing()
         var settings = Settings.Redis(port: peer.port)
         settings.username = "gate"
         settings.password = "a b"
@@ -66,7 +66,7 @@ struct RedisStreamTests {
     // MARK: - Many at once
 
     @Test func `events stay in their order however many there are`() throws {
-        let peer = try RedisPeer.taking()
+        let peer = try RedisPeer.allowing()
         let run = try Self.run(peer)
         for start in stride(from: 0, to: 3_000, by: 500) {
             #expect(run.send(MadeSinkEvents(start..<(start + 500), padding: 1_000)) == nil)
@@ -78,11 +78,11 @@ struct RedisStreamTests {
 
     @Test(arguments: [(0, 1_024), (100_000, 10)])
     func `so many events are on their way without an answer, and no more`(padding: Int, limit: Int) throws {
-        let peer = try RedisPeer.taking()
+        let peer = try RedisPeer.allowing()
         let run = try Self.run(peer)
         var count = 0
         peer.answer = { [unowned run] in
-            guard $0[0] == "XADD" else { return RedisPeer.take($0) }
+            guard $0[0] == "XADD" else { return RedisPeer.allow($0) }
             count += 1
             // What is sent without a wait goes on; the wait for an answer ends.
             if count == limit { run.stop() }
@@ -94,7 +94,7 @@ struct RedisStreamTests {
     }
 
     @Test func `an event that is longer than all that may be on its way goes alone`() throws {
-        let peer = try RedisPeer.taking()
+        let peer = try RedisPeer.allowing()
         let run = try Self.run(peer)
         #expect(run.send(MadeSinkEvents(0..<3)) == nil)
         #expect(run.send(MadeSinkEvents(3..<5, padding: 2 << 20)) == nil)
@@ -105,16 +105,16 @@ struct RedisStreamTests {
     }
 
     @Test func `nothing is settled before its answer came`() throws {
-        let peer = try RedisPeer.taking()
-        peer.answer = { $0[0] == "XADD" && $0[8] == "2" ? nil : RedisPeer.take($0) }
+        let peer = try RedisPeer.allowing()
+        peer.answer = { $0[0] == "XADD" && $0[8] == "2" ? nil : RedisPeer.allow($0) }
         let run = try Self.run(peer)
         #expect(run.send(MadeSinkEvents(0..<3)) == nil)
         #expect(run.settle(within: .milliseconds(50))?.contains("no answer in time") == true)
     }
 
     @Test func `a sink that stops waits no longer`() throws {
-        let peer = try RedisPeer.taking()
-        peer.answer = { $0[0] == "XADD" ? nil : RedisPeer.take($0) }
+        let peer = try RedisPeer.allowing()
+        peer.answer = { $0[0] == "XADD" ? nil : RedisPeer.allow($0) }
         let run = try Self.run(peer)
         #expect(run.send(MadeSinkEvents(0..<1)) == nil)
         run.stop()
@@ -133,11 +133,11 @@ struct RedisStreamTests {
         "TRYAGAIN Multiple keys request during rehashing of slot", "MOVED somewhere", "ERR no such thing",
     ])
     func `an error reply is a failure with its words, until there is none`(text: String) throws {
-        let peer = try RedisPeer.taking()
-        peer.answer = { $0[0] == "XADD" && $0[8] == "1" ? "-\(text)\r\n" : RedisPeer.take($0) }
+        let peer = try RedisPeer.allowing()
+        peer.answer = { $0[0] == "XADD" && $0[8] == "1" ? "-\(text)\r\n" : RedisPeer.allow($0) }
         let run = try Self.run(peer)
         #expect(run.deliver(MadeSinkEvents(0..<3)) == "127.0.0.1:\(peer.port): \(text)")
-        peer.answer = RedisPeer.take
+        peer.answer = RedisPeer.allow
         #expect(run.deliver(MadeSinkEvents(0..<3)) == nil)
         #expect(peer.sequences == [0, 1, 2, 0, 1, 2])
         #expect(peer.connectionCount == 2)
@@ -145,8 +145,8 @@ struct RedisStreamTests {
 
     @Test(arguments: ["+OK\r\n", ":1\r\n", "$-1\r\n", "*0\r\n", "HTTP/1.1 400 Bad Request\r\n"])
     func `an answer that is no entry's id settles nothing`(text: String) throws {
-        let peer = try RedisPeer.taking()
-        peer.answer = { $0[0] == "XADD" ? text : RedisPeer.take($0) }
+        let peer = try RedisPeer.allowing()
+        peer.answer = { $0[0] == "XADD" ? text : RedisPeer.allow($0) }
         let run = try Self.run(peer)
         let failure = try #require(run.deliver(MadeSinkEvents(0..<1)))
         #expect(failure.contains("the reply is"))
@@ -158,8 +158,8 @@ struct RedisStreamTests {
         "ERR unknown command `AUTH`, with args beginning with: `gate`, `the-secret`, ",
     ])
     func `refused credentials are a failure without them`(text: String) throws {
-        let peer = try RedisPeer.taking()
-        peer.answer = { $0[0] == "AUTH" ? "-\(text)\r\n" : RedisPeer.take($0) }
+        let peer = try RedisPeer.allowing()
+        peer.answer = { $0[0] == "AUTH" ? "-\(text)\r\n" : RedisPeer.allow($0) }
         var settings = Settings.Redis(port: peer.port)
         settings.username = "gate"
         settings.password = "the-secret"
@@ -171,14 +171,14 @@ struct RedisStreamTests {
     }
 
     @Test func `a connection that ends before the answers is a failure, and the next one is new`() throws {
-        let peer = try RedisPeer.taking()
+        let peer = try RedisPeer.allowing()
         peer.answer = { [unowned peer] in
             if $0[0] == "XADD" { peer.hangUpSoon() }
-            return $0[0] == "XADD" ? nil : RedisPeer.take($0)
+            return $0[0] == "XADD" ? nil : RedisPeer.allow($0)
         }
         let run = try Self.run(peer)
         #expect(run.deliver(MadeSinkEvents(0..<3)) != nil)
-        peer.answer = RedisPeer.take
+        peer.answer = RedisPeer.allow
         #expect(run.deliver(MadeSinkEvents(0..<3)) == nil)
         #expect(peer.connectionCount == 2)
         peer.close()
@@ -186,7 +186,7 @@ struct RedisStreamTests {
     }
 
     @Test func `a connection that was closed while it was idle is no failure`() throws {
-        let peer = try RedisPeer.taking()
+        let peer = try RedisPeer.allowing()
         let run = try Self.run(peer)
         #expect(run.deliver(MadeSinkEvents(0..<3)) == nil)
         peer.hangUp()
