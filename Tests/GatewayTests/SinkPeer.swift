@@ -8,14 +8,26 @@ import Testing
 
 /// A receiver that a test plays itself, on a port of its own; its calls wait, at most half a minute.
 final class SinkPeer: Sendable {
-    let listener: Int32
+    private let kept = Guarded<Int32>(-1)
     let address: SocketAddress
 
     init(backlog: Int32 = 16) throws {
+        let listener: Int32
         (listener, address) = try Socket.listen(.loopback(port: 0), backlog: backlog, reusePort: false)
+        kept.withLock { $0 = listener }
     }
 
-    deinit { Socket.close(listener) }
+    deinit { if listener >= 0 { Socket.close(listener) } }
+
+    private var listener: Int32 { kept.withLock { $0 } }
+
+    /// The listener, which is the caller's from here on.
+    func giveUp() -> Int32 {
+        kept.withLock { listener in
+            defer { listener = -1 }
+            return listener
+        }
+    }
 
     var place: NetworkAddress { NetworkAddress(host: "127.0.0.1", port: address.port) }
 
@@ -51,6 +63,11 @@ final class Played<Value: Sendable>: Sendable {
 
     init(_ body: @escaping @Sendable () throws -> Value) {
         Thread.detachNewThread { [self] in
+            // OpenSSL writes to sockets whose other end may be gone by then; the signal would be this thread's.
+            var signals = sigset_t()
+            sigemptyset(&signals)
+            sigaddset(&signals, SIGPIPE)
+            pthread_sigmask(SIG_BLOCK, &signals, nil)
             let result = Result { try body() }
             outcome.withLock { $0 = result }
             isOver.signal()
