@@ -202,6 +202,12 @@ final class RabbitArguments {
         else { throw SinkFailure("the broker sent a malformed method") }
         return decoded.load(as: Arguments.self)
     }
+
+    /// The message that a basic.ack is about, and whether of all before it too.
+    func readConfirm(_ frame: RabbitFrame) throws(SinkFailure) -> (number: UInt64, isMultiple: Bool) {
+        let ack = try read(frame, as: amqp_basic_ack_t.self)
+        return (ack.delivery_tag, ack.multiple != 0)
+    }
 }
 
 extension amqp_bytes_t {

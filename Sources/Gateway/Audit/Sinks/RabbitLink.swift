@@ -270,8 +270,8 @@ final class RabbitLink {
     private func take(_ frame: RabbitFrame) throws(SinkFailure) {
         switch frame.method {
         case .basicAck:
-            let ack = try arguments.read(frame, as: amqp_basic_ack_t.self)
-            guard confirms.confirm(ack.delivery_tag, isMultiple: ack.multiple != 0) else {
+            let confirm = try arguments.readConfirm(frame)
+            guard confirms.confirm(confirm.number, isMultiple: confirm.isMultiple) else {
                 throw SinkFailure("the broker confirmed a message that was not sent")
             }
         case .basicNack:
