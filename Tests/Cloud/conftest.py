@@ -7,7 +7,6 @@
 """
 
 import contextlib
-import json
 import os
 import pathlib
 import subprocess
@@ -16,11 +15,12 @@ import time
 
 import pytest
 
+import measured
 from gateway import Gateway
+from measured import Figures, figures  # noqa: F401, a fixture of all tests
 from stack.description import Cloud
 
 HERE = pathlib.Path(__file__).resolve().parent
-FIGURES = []
 
 
 @pytest.fixture(scope="session")
@@ -78,33 +78,10 @@ def through(cloud, tmp_path_factory):
         cloud.withdraw(published.region)
 
 
-class Figures:
-    """What a test measured; printed at the end and written to the file that CLOUD_FIGURES names."""
-
-    def __init__(self, test):
-        self.test = test
-
-    def note(self, text, **values):
-        FIGURES.append({"test": self.test, "text": text, **values})
-
-
-@pytest.fixture
-def figures(request):
-    return Figures(request.node.name)
-
-
 def pytest_terminal_summary(terminalreporter):
-    counts = {key: len(terminalreporter.stats.get(key, [])) for key in ("passed", "failed", "error", "skipped")}
-    if FIGURES:
-        terminalreporter.section("figures")
-        for figure in FIGURES:
-            terminalreporter.write_line(f"{figure['test']}: {figure['text']}")
-        path = os.environ.get("CLOUD_FIGURES")
-        if path:
-            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-            pathlib.Path(path).write_text(json.dumps(FIGURES, indent=1) + "\n")
+    measured.tell(terminalreporter, "CLOUD_FIGURES")
     path = os.environ.get("CLOUD_COUNTS")
     if path:
         # Nothing here may be left out silently: what was skipped counts as failed.
-        failed = counts["failed"] + counts["error"] + counts["skipped"]
-        pathlib.Path(path).write_text(f"{counts['passed']} passed, {failed} failed")
+        counts = measured.counts(terminalreporter)
+        pathlib.Path(path).write_text(f"{counts['passed']} passed, {counts['failed'] + counts['skipped']} failed")

@@ -7,7 +7,7 @@ struct SettingsExamplesTests {
     static let examples = SettingsPlaces.root + "/config/examples"
     static let environment = [
         "GATEHOUSE_EXAMPLE_TOKEN": "example", "KEYSTONE_PASSWORD": "example", "KEYSTONE_SECRET": "example",
-        "REDIS_PASSWORD": "example",
+        "REDIS_PASSWORD": "example", "RABBITMQ_PASSWORD": "example",
     ]
 
     /// All but what excludes each other stands in one.
@@ -15,6 +15,7 @@ struct SettingsExamplesTests {
         var written: Set<String> = []
         for name in [
             "all-keys", "static-tokens", "application-credential", "limits-redis", "limits-sentinel",
+            "audit-sinks",
         ] {
             let text = try String(contentsOfFile: Self.examples + "/\(name).yaml", encoding: .utf8)
             written.formUnion(Self.keys(of: text))
@@ -106,6 +107,29 @@ struct SettingsExamplesTests {
         #expect(redis.tls?.isInsecure == false && redis.database == defaults.database)
         #expect(found.database == defaults.database && found.tls == nil)
         #expect(found.instanceCount == defaults.instanceCount && found.master == "mymaster")
+    }
+
+    @Test func `the example of sinks has the defaults that it claims`() throws {
+        let sinks = try #require(try Self.read(examplesFile: "audit-sinks.yaml").audit).sinks
+        #expect(sinks.map(\.name) == ["syslog", "rabbitmq", "redis", "found"])
+        guard case .syslog(let syslog) = sinks[0].destination,
+            case .rabbitMQ(let rabbit) = sinks[1].destination, case .redis(let stream) = sinks[2].destination,
+            case .redis(let found) = sinks[3].destination
+        else {
+            Issue.record("they are of three kinds")
+            return
+        }
+        var bareSyslog = Settings.Syslog(transport: .tls, address: syslog.address)
+        (bareSyslog.tls, bareSyslog.hostname) = (syslog.tls, syslog.hostname)
+        #expect(syslog == bareSyslog && syslog.address.port == 6_514 && syslog.tls?.isInsecure == false)
+        var bareRabbit = Settings.RabbitMQ(address: rabbit.address)
+        (bareRabbit.virtualHost, bareRabbit.publisherID) = (rabbit.virtualHost, rabbit.publisherID)
+        (bareRabbit.username, bareRabbit.password) = (rabbit.username, rabbit.password)
+        bareRabbit.tls = rabbit.tls
+        #expect(rabbit == bareRabbit && rabbit.virtualHost == "nova" && rabbit.tls?.isInsecure == false)
+        let bareStream = Settings.RedisStream(redis: stream.redis)
+        #expect(stream.key == bareStream.key && stream.redis.tls?.isInsecure == false)
+        #expect(found == Settings.RedisStream(redis: found.redis) && found.redis.master == "mymaster")
     }
 
     @Test func `every example is without mistakes`() throws {

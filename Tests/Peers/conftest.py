@@ -8,25 +8,11 @@ import pytest
 
 import harness
 import keystone
+import measured
+from measured import figures  # noqa: F401, a fixture of all suites
 
-FIGURES = []
 # Tests that the choice of a mark left out.
 LEFT = []
-
-
-class Figures:
-    """What a test measured; printed at the end and written to the file that `PEERS_FIGURES` names."""
-
-    def __init__(self, test):
-        self.test = test
-
-    def note(self, text, **values):
-        FIGURES.append({"test": self.test, "text": text, **values})
-
-
-@pytest.fixture
-def figures(request):
-    return Figures(request.node.name)
 
 
 @pytest.fixture(scope="session")
@@ -61,17 +47,9 @@ def pytest_deselected(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    counts = {key: len(terminalreporter.stats.get(key, [])) for key in ("passed", "failed", "error", "skipped")}
-    if FIGURES:
-        terminalreporter.section("figures")
-        for figure in FIGURES:
-            terminalreporter.write_line(f"{figure['test']}: {figure['text']}")
-        path = os.environ.get("PEERS_FIGURES")
-        if path:
-            pathlib.Path(path).write_text(json.dumps(FIGURES))
+    measured.tell(terminalreporter, "PEERS_FIGURES")
     path = os.environ.get("PEERS_COUNTS")
     if path:
-        counts["failed"] += counts.pop("error")
         left = {mark: sum(item.get_closest_marker(mark) is not None for item in LEFT) for mark in ("calm", "alone")}
         left["all"] = len(LEFT)
-        pathlib.Path(path).write_text(json.dumps({**counts, "left": left}))
+        pathlib.Path(path).write_text(json.dumps({**measured.counts(terminalreporter), "left": left}))

@@ -13,7 +13,7 @@ import test_streaming
 
 CONNECTIONS = 400
 SETTINGS = {
-    "http": {"head_timeout": "2s", "content_progress_timeout": "2s", "idle_timeout": "2s"},
+    "http": {"head_timeout": "4s", "content_progress_timeout": "4s", "idle_timeout": "4s"},
     "cache": {"lists": {"fresh": "1s"}},
 }
 PROGRAM = harness.find_program("slowhttptest")
@@ -58,6 +58,7 @@ class Prober:
         self.thread.join()
 
 
+@pytest.mark.calm
 @pytest.mark.skipif(PROGRAM is None, reason="slowhttptest is not installed")
 @pytest.mark.parametrize("mode", list(MODES))
 def test_slow_clients_are_dropped_and_others_are_served(tmp_path, simulator, upstream, figures, mode):
@@ -69,7 +70,7 @@ def test_slow_clients_are_dropped_and_others_are_served(tmp_path, simulator, ups
         harness.ask(gatehouse.port, "GET", "/v2.1/servers")
         gatehouse.note_base()
         *options, path = MODES[mode]
-        command = [PROGRAM, "-c", str(CONNECTIONS), "-r", "200", "-l", "15", "-p", "5", "-g", "-o", str(tmp_path / "slow"),
+        command = [PROGRAM, "-c", str(CONNECTIONS), "-r", "200", "-l", "40", "-p", "5", "-g", "-o", str(tmp_path / "slow"),
                    "-v", "2", *options, gatehouse.url + path]
         most, dropped_after = 0, None
         with test_streaming.Watch(gatehouse) as watch, Prober(gatehouse.port) as prober:
@@ -83,7 +84,7 @@ def test_slow_clients_are_dropped_and_others_are_served(tmp_path, simulator, ups
                 # A probe may be open just now.
                 if dropped_after is None and most > 100 and values["gatehouse_connections_open"] <= 2:
                     dropped_after = time.monotonic() - watch.begun
-                assert time.monotonic() - watch.begun < 60
+                assert time.monotonic() - watch.begun < 90
                 time.sleep(0.1)
             reader.join()
         dropped_after = dropped_after or (child.returncode == 0 and watch.seconds)
@@ -95,11 +96,11 @@ def test_slow_clients_are_dropped_and_others_are_served(tmp_path, simulator, ups
             f"gone {dropped_after or -1:.1f} s after the start, probes {prober.statuses}, the slowest "
             f"{prober.slowest:.2f} s, growth {watch.growth / 1e6:.1f} MB")
         assert most >= CONNECTIONS * 0.6, output[-3000:]
-        assert dropped_after is not None and dropped_after < 12, output[-3000:]
+        assert dropped_after is not None and dropped_after < 25, output[-3000:]
         # A slow reader has received more than it has read, so it learns of its end much later.
         assert mode == "X" or "No open connections left" in output, output[-3000:]
         assert all(row["Service Available"] != "0" for row in rows), rows
-        assert set(prober.statuses) == {200} and prober.slowest < 2
+        assert set(prober.statuses) == {200} and prober.slowest < 4
         assert values["gatehouse_downstream_timeouts_total"] >= CONNECTIONS
         # A block or four for each slow one at most, given back and not grown again.
         assert watch.growth < 100 << 20

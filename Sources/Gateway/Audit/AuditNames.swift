@@ -6,12 +6,12 @@ internal import Loop
 enum AuditNames {
     /// A name that no file has yet, for the moment `2026-09-01T10:00:00…`; nil when a thousand have it.
     static func rotated(_ path: String, time: String) -> String? {
-        let moment = time.prefix(19).filter { $0 != "-" && $0 != ":" }
-        for number in 1...1_000 {
-            let name = "\(path).\(moment)Z-\(number)"
-            if access(name, F_OK) != 0 { return name }
-        }
-        return nil
+        let stem = "\(path).\(time.prefix(19).filter { $0 != "-" && $0 != ":" })Z-"
+        // Behind the last one: a number that a deleted file had would be before those that are older.
+        let last = rotated(of: path).last { $0.hasPrefix(stem) }
+        let first = last.flatMap { Int($0.dropFirst(stem.count)) }.map { $0 + 1 } ?? 1
+        guard first <= 1_000 else { return nil }
+        return (first...1_000).lazy.map { "\(stem)\($0)" }.first { access($0, F_OK) != 0 }
     }
 
     /// The part behind the last slash.
@@ -46,9 +46,11 @@ enum AuditNames {
         return found.sorted { ($0.moment, $0.number) < ($1.moment, $1.number) }.map(\.name)
     }
 
-    /// Removes rotated files until `kept` are left, the oldest first.
-    static func removeOldest(_ path: String, keeping kept: Int) {
-        let files = rotated(of: path)
-        for file in files.dropLast(kept) { _ = RecordFile.remove(file) }
+    /// Removes rotated files until `kept` are left, the oldest first, and none from the first of `needed` on.
+    static func removeOldest(_ path: String, keeping kept: Int, from needed: Set<TrailEnds.Identity> = []) {
+        for file in rotated(of: path).dropLast(kept) {
+            if let identity = TrailEnds.Identity(named: file), needed.contains(identity) { return }
+            _ = RecordFile.remove(file)
+        }
     }
 }

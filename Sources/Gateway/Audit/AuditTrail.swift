@@ -18,6 +18,8 @@ final class AuditTrail: Sendable {
         var begunAt: Int64 = 0
         /// A rotation failed, and is not tried before.
         var rotationRestsUntil: Int64 = 0
+        /// What sinks know the file by; nil until one asks.
+        var identity: TrailEnds.Identity?
     }
 
     let settings: Settings.Audit
@@ -31,6 +33,8 @@ final class AuditTrail: Sendable {
     let process: Content
     let workerCount: Int
     private let state: Guarded<State>
+    /// Of each sink of the settings, the file that it is in; nil while nobody knows. Files from there on stay.
+    let heldFiles = Guarded<[String: TrailEnds.Identity?]>([:])
     /// Writers whose lines the disk does not take.
     private let failing = Guarded(0)
     private let broken = Atomic<Bool>(false)
@@ -98,15 +102,12 @@ final class AuditTrail: Sendable {
             guard code == 0 else { return code }
             state.lastDigest = digest
             if state.begunAt == 0 { state.begunAt = wallSeconds }
+            byteCount.wrappingAdd(UInt64(lines.count), ordering: .relaxed)
             return 0
         }
         // The next start marks it; lines behind it would be none.
         if isFragment { breakOff("a piece could be neither written nor taken back") }
-        if code == 0 {
-            byteCount.wrappingAdd(UInt64(lines.count), ordering: .relaxed)
-        } else {
-            failureCount.wrappingAdd(1, ordering: .relaxed)
-        }
+        if code != 0 { failureCount.wrappingAdd(1, ordering: .relaxed) }
         return code
     }
 
@@ -191,10 +192,13 @@ final class AuditTrail: Sendable {
                 state.rotationRestsUntil = wallSeconds + 60
                 return isEnded ? .onlyEnded : .refused
             }
+            byteCount.wrappingAdd(UInt64(lines.last.count), ordering: .relaxed)
             state.begunAt = wallSeconds
+            state.identity = nil
             code = state.file.append(lines.first.bytes)
             // An empty file is no harm: the next batch begins it, and a start looks at the file before it.
             guard code == 0 else { return .onlyEnded }
+            byteCount.wrappingAdd(UInt64(lines.first.count), ordering: .relaxed)
             state.lastDigest = lines.firstDigest
             return .done
         }
@@ -206,10 +210,27 @@ final class AuditTrail: Sendable {
         if code != 0 { failureCount.wrappingAdd(1, ordering: .relaxed) }
         guard rotation == .done else { return rotation }
         rotationCount.wrappingAdd(1, ordering: .relaxed)
-        if let kept = settings.rotation.keptFileCount {
-            AuditQueue.run { AuditNames.removeOldest(path, keeping: kept) }
-        }
+        removeOldest()
         return .done
+    }
+
+    /// Removes rotated files of more than `keep`, but none that a sink still needs.
+    func removeOldest() {
+        guard let kept = settings.rotation.keptFileCount else { return }
+        AuditQueue.run { [self] in
+            let held = heldFiles.withLock { Array($0.values) }
+            guard !held.contains(where: { $0 == nil }) else { return }
+            AuditNames.removeOldest(settings.file.path, keeping: kept, from: Set(held.compactMap { $0 }))
+        }
+    }
+
+    /// The file that is written now, how far whatever stands in it is whole and stays, and what this process has written to
+    /// all files until then.
+    var standing: (file: TrailEnds.Identity?, byteCount: UInt64, written: UInt64) {
+        state.withLock {
+            if $0.identity == nil { $0.identity = TrailEnds.Identity(named: settings.file.path) }
+            return ($0.identity, $0.file.byteCount, byteCount.load(ordering: .relaxed))
+        }
     }
 
     /// Has the disk keep a file that was rotated, and its name, before anything of the next one counts as kept: the queue

@@ -6,12 +6,12 @@ internal import TLS
 enum AdminText {
     static func render(
         _ report: AdminReport, _ whole: WorkerReport,
-        cache: (count: Int, byteCount: Int, evictedCount: UInt64)?
+        cache: (count: Int, byteCount: Int, evictedCount: UInt64)?, sinks: [AuditSink.State] = []
     ) -> (status: Int, type: StaticString, text: String) {
         switch report {
         case .healthcheck: (whole.isDraining ? 503 : 200, "application/json", healthcheck(whole))
         case .exchanges: (200, "application/json", exchanges(whole))
-        case .metrics: (200, "text/plain; version=0.0.4; charset=utf-8", metrics(whole, cache))
+        case .metrics: (200, "text/plain; version=0.0.4; charset=utf-8", metrics(whole, cache, sinks))
         }
     }
 
@@ -63,7 +63,8 @@ enum AdminText {
     // MARK: - Prometheus text format 0.0.4
 
     private static func metrics(
-        _ whole: WorkerReport, _ cache: (count: Int, byteCount: Int, evictedCount: UInt64)?
+        _ whole: WorkerReport, _ cache: (count: Int, byteCount: Int, evictedCount: UInt64)?,
+        _ sinks: [AuditSink.State]
     ) -> String {
         var text = ""
         func head(_ name: String, _ type: String, _ help: String) {
@@ -109,6 +110,7 @@ enum AdminText {
         }
         limitMetrics(whole, head: head) { text += $0 }
         if let audit = whole.audit { auditMetrics(audit, head: head) { text += $0 } }
+        if !sinks.isEmpty { sinkMetrics(sinks, head: head) { text += $0 } }
         upstreamMetrics(whole, head: head) { text += $0 }
         return text
     }
@@ -202,6 +204,30 @@ enum AdminText {
         ] as [(String, String, String, UInt64)] {
             head(name, type, help)
             add("\(name) \(value)\n")
+        }
+    }
+
+    private static func sinkMetrics(
+        _ sinks: [AuditSink.State], head: (String, String, String) -> Void, add: (String) -> Void
+    ) {
+        func each(
+            _ name: String, _ type: String, _ help: String,
+            _ value: (AuditSink.State) -> some CustomStringConvertible
+        ) {
+            head("gatehouse_audit_sink_\(name)", type, help)
+            for sink in sinks { add("gatehouse_audit_sink_\(name){sink=\"\(sink.name)\"} \(value(sink))\n") }
+        }
+        each("events_total", "counter", "Events that the receiver has confirmed.") { $0.settledCount }
+        each("repeated_total", "counter", "Events sent again, since the receiver had not confirmed them.") {
+            $0.repeatedCount
+        }
+        each("failures_total", "counter", "Times the receiver, the trail or the cursor failed.") {
+            $0.failureCount
+        }
+        each("failing", "gauge", "1 while the receiver does not take events.") { $0.isFailing ? 1 : 0 }
+        each("lag_bytes", "gauge", "Bytes of the trail that are not confirmed yet.") { $0.lagByteCount }
+        each("lag_seconds", "gauge", "Age of the oldest event that is not confirmed yet.") {
+            Double($0.lagMicroseconds) / 1_000_000
         }
     }
 

@@ -22,11 +22,12 @@ extension Service {
         }
     }
 
-    /// Policies and the window of folding are taken by a reload, nothing else of the trail is.
+    /// Policies, the window of folding and sinks are taken by a reload, nothing else of the trail is.
     static func isSameTrail(_ old: Settings.Audit?, _ new: Settings.Audit?) -> Bool {
         guard var old, let new else { return old == nil && new == nil }
         old.policies = new.policies
         old.fold = new.fold
+        old.sinks = new.sinks
         return old == new
     }
 

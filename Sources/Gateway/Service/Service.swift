@@ -63,7 +63,11 @@ public final class Service: @unchecked Sendable {
         }
         auditTrail = try Self.auditTrail(settings)
         let buckets = Buckets(capacity: settings.limits.maxBucketCount)
-        shared = Shared(cache: cache, buckets: buckets) { [over] in _ = over.signal() }
+        let auditSinks = auditTrail.map { AuditSinks($0) }
+        let firstSinks = try auditSinks?.prepare(settings.audit?.sinks ?? [])
+        shared = Shared(cache: cache, buckets: buckets, auditSinks: auditSinks) { [over] in
+            _ = over.signal()
+        }
         // Two descriptors an exchange, and some for the rest; asking for more slots than that only hides the shortage.
         let perWorker = max(16, min(settings.http.maxConnectionCount, Int(descriptors)) / settings.workers)
         var workers: [Worker] = []
@@ -77,6 +81,7 @@ public final class Service: @unchecked Sendable {
             workers.append(worker)
         }
         if let auditTrail { try Self.named("audit") { try Worker.beginAudit(auditTrail, workers) } }
+        if let auditSinks, let firstSinks { adopt(firstSinks, of: auditSinks) }
         shared.adopt(workers)
         warnOfTrust(settings, workers[0].configuration.tlsWarnings)
         // Started before anything is mailed to them, since their sources are made on this thread.
@@ -165,6 +170,7 @@ public final class Service: @unchecked Sendable {
         let keystone: Keystone?
         let limitStore: LimitStore?
         let tickets: SessionTickets
+        let sinks: AuditSinks.Change?
         do {
             named = try SettingsReader().read(file: file)
             fresh = named.keepingTrail(of: settings)
@@ -181,6 +187,7 @@ public final class Service: @unchecked Sendable {
                     fresh, definitions: definitions, hash: hash, keystone: found, limitStore: store,
                     ticketKeys: renewed.keys)
             }
+            sinks = try shared.auditSinks?.prepare(fresh.audit?.sinks ?? [])
         } catch {
             let reason = (error as? RuleMistakes)?.text(file: file) ?? "\(error)"
             return log.error(
@@ -206,6 +213,7 @@ public final class Service: @unchecked Sendable {
             nonisolated(unsafe) let configuration = configuration
             worker.mail { $0.adopt(configuration) }
         }
+        if let auditSinks = shared.auditSinks, let sinks { adopt(sinks, of: auditSinks) }
         settings = fresh
         self.keystone = keystone
         self.limitStore = limitStore
@@ -234,6 +242,7 @@ public final class Service: @unchecked Sendable {
 
     private func closeLogs() {
         endAudit()
+        shared.auditSinks?.end()
         guard let accessLog else { return }
         let closed = DispatchSemaphore(value: 0)
         accessLog.close { closed.signal() }
@@ -288,6 +297,7 @@ public final class Service: @unchecked Sendable {
         var clients = settings.apis.map { ("upstream of \($0.definition)", $0.upstream.tls) }
         if let keystone = settings.identity.keystone { clients.append(("identity.keystone", keystone.tls)) }
         if case .redis(let redis) = settings.limits.store { clients.append(("limits.redis", redis.tls)) }
+        for sink in settings.audit?.sinks ?? [] { clients.append(("audit.sinks: \(sink.name)", sink.tls)) }
         for (name, tls) in clients where tls?.isInsecure == true {
             log.warning(
                 "certificates are not verified: whoever answers is believed",

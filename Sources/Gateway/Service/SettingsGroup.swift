@@ -43,6 +43,12 @@ enum SettingsGroup: String, CaseIterable, Sendable {
     case audit = "audit"
     case auditSink = "audit.sinks[]"
     case auditFile = "audit.sinks[].file"
+    case auditSyslog = "audit.sinks[].syslog"
+    case auditSyslogTLS = "audit.sinks[].syslog.tls"
+    case auditRabbitMQ = "audit.sinks[].rabbitmq"
+    case auditRabbitMQTLS = "audit.sinks[].rabbitmq.tls"
+    case auditRedis = "audit.sinks[].redis"
+    case auditRedisTLS = "audit.sinks[].redis.tls"
     case rotation = "audit.rotation"
     case auditPolicy = "audit.policies[]"
     case accessLog = "access_log"
@@ -81,7 +87,7 @@ enum SettingsGroup: String, CaseIterable, Sendable {
                 "keep_alive", "idle_timeout", "max_idle_connections", "max_connections", "identity_fields",
                 "ejection",
             ]
-        case .upstreamTLS, .keystoneTLS, .redisTLS:
+        case .upstreamTLS, .keystoneTLS, .redisTLS, .auditSyslogTLS, .auditRabbitMQTLS, .auditRedisTLS:
             ["ca", "server_name", "certificate", "private_key", "insecure"]
         case .ejection: ["failures", "base_time", "max_time"]
         case .identity: ["provider", "static", "keystone", "admin_roles"]
@@ -119,8 +125,19 @@ enum SettingsGroup: String, CaseIterable, Sendable {
         case .lists: ["fresh", "stale_while_revalidate", "stale_if_error"]
         case .audit:
             ["sinks", "durability", "on_failure", "key", "sign_every", "rotation", "fold", "policies"]
-        case .auditSink: ["file"]
+        case .auditSink: ["file", "syslog", "rabbitmq", "redis"]
         case .auditFile: ["path", "mode"]
+        case .auditSyslog: ["name", "url", "tls", "facility", "app_name", "hostname", "max_message"]
+        case .auditRabbitMQ:
+            [
+                "name", "url", "username", "password", "tls", "exchange", "topic", "durable", "event_type",
+                "publisher_id",
+            ]
+        case .auditRedis:
+            [
+                "name", "url", "sentinels", "master", "database", "username", "password", "tls", "stream",
+                "max_length",
+            ]
         case .rotation: ["size", "age", "keep"]
         case .auditPolicy: ["operations", "record", "content"]
         case .accessLog: ["path"]
@@ -133,12 +150,6 @@ enum SettingsGroup: String, CaseIterable, Sendable {
         switch self {
         case .keystone:
             ["bad_tokens": "`bad_tokens` is in `limits` now"]
-        case .auditSink:
-            [
-                "syslog": "`syslog` is not available in this version",
-                "rabbitmq": "`rabbitmq` is not available in this version",
-                "redis": "`redis` is not available in this version",
-            ]
         default: [:]
         }
     }

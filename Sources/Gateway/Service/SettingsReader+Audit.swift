@@ -6,9 +6,10 @@ extension SettingsReading {
     ///
     /// - Parameter accessLog: where access lines go.
     func audit(_ group: SettingsMapping, besides accessLog: Settings.AccessLog?) -> Settings.Audit? {
-        let file = sinks(group, besides: accessLog)
+        let (file, sinks) = auditSinks(group, besides: accessLog)
         // Without a file there is nothing to give back, but the other keys' mistakes are told all the same.
         var audit = Settings.Audit(file: file ?? Settings.AuditFile(path: ""))
+        audit.sinks = sinks
         audit.durability =
             group.word("durability", among: Settings.Durability.allCases.map { ($0.rawValue, $0) })
             ?? audit.durability
@@ -32,30 +33,7 @@ extension SettingsReading {
         return file == nil ? nil : audit
     }
 
-    private func sinks(
-        _ group: SettingsMapping, besides accessLog: Settings.AccessLog?
-    ) -> Settings.AuditFile? {
-        let items = group.items("sinks", limit: 16, isRequired: true)
-        let refused = SettingsGroup.auditSink.unavailableKeys
-        var files: [Settings.AuditFile?] = []
-        var isToldMissing = items.isEmpty
-        for item in items {
-            let sink = SettingsMapping(item, .auditSink, "sinks", self)
-            if let node = sink.node("file") {
-                if !files.isEmpty { add(node.mark, "`file`: there is one already, and a trail is one file") }
-                files.append(auditFile(SettingsMapping(node, .auditFile, "file", self), besides: accessLog))
-            } else if item.mapping?.keys.contains(where: { refused[$0.string ?? ""] != nil }) != true {
-                sink.addMissing("`file`")
-                isToldMissing = true
-            }
-        }
-        if files.isEmpty, !isToldMissing {
-            add(group.node("sinks")?.mark, "`sinks` needs a `file`: the trail itself")
-        }
-        return files.first ?? nil
-    }
-
-    private func auditFile(
+    func auditFile(
         _ group: SettingsMapping, besides accessLog: Settings.AccessLog?
     ) -> Settings.AuditFile? {
         let mode = group.scalar("mode", SettingsScalars.mode)

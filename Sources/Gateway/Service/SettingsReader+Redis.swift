@@ -4,6 +4,27 @@ internal import Yams
 extension SettingsReading {
     /// Reads `limits.redis`; nil, with a mistake, when it says not where the Redis is.
     func redis(_ group: SettingsMapping) -> Settings.Redis? {
+        var (redis, isThere) = redisPlace(group, .redisTLS)
+        redis.prefix =
+            group.scalar("prefix") { text throws(ScalarMistake) in
+                guard (1...64).contains(text.utf8.count),
+                    text.utf8.allSatisfy({ Self.isNameByte($0) || $0 == UInt8(ascii: ":") })
+                else { throw ScalarMistake(reason: "is not a prefix: 1 to 64 of A-Z a-z 0-9 . _ - :") }
+                return text
+            } ?? redis.prefix
+        redis.deadline = group.duration(
+            "deadline", in: .milliseconds(10) ... .seconds(10), or: redis.deadline)
+        redis.instanceCount = group.count("instances", in: 1...10_000, or: redis.instanceCount)
+        return isThere ? redis : nil
+    }
+
+    /// Reads where a Redis is and who we are there: the keys from `url` to `tls`.
+    ///
+    /// Without a place, which is a mistake then, there is none in what is given back either; the other keys' mistakes are
+    /// told all the same.
+    func redisPlace(
+        _ group: SettingsMapping, _ tlsGroup: SettingsGroup
+    ) -> (redis: Settings.Redis, isThere: Bool) {
         let urlNode = group.node("url")
         let sentinelsNode = group.node("sentinels")
         var redis: Settings.Redis?
@@ -22,23 +43,12 @@ extension SettingsReading {
         if let node = group.node("database"), urlNode != nil {
             add(node.mark, "`database` has no use beside `url`, which has it as redis://host:6379/2")
         }
-        // Without a place there is nothing to give back, but the other keys' mistakes are told all the same.
         var found = redis ?? Settings.Redis(endpoints: [])
         if urlNode == nil { found.database = database }
-        credentials(group, &found)
+        credentials(group, &found.username, &found.password)
         let usesTLS = urlNode == nil ? group.node("tls") != nil : redis.map { $0.endpoints[0].usesTLS }
-        found.tls = clientTLS(group, .redisTLS, usesTLS: usesTLS, plain: "redis://; write rediss://")
-        found.prefix =
-            group.scalar("prefix") { text throws(ScalarMistake) in
-                guard (1...64).contains(text.utf8.count),
-                    text.utf8.allSatisfy({ Self.isNameByte($0) || $0 == UInt8(ascii: ":") })
-                else { throw ScalarMistake(reason: "is not a prefix: 1 to 64 of A-Z a-z 0-9 . _ - :") }
-                return text
-            } ?? found.prefix
-        found.deadline = group.duration(
-            "deadline", in: .milliseconds(10) ... .seconds(10), or: found.deadline)
-        found.instanceCount = group.count("instances", in: 1...10_000, or: found.instanceCount)
-        return redis == nil ? nil : found
+        found.tls = clientTLS(group, tlsGroup, usesTLS: usesTLS, plain: "redis://; write rediss://")
+        return (found, redis != nil)
     }
 
     private func named(_ group: SettingsMapping, _ node: Node) -> Settings.Redis? {
@@ -78,21 +88,23 @@ extension SettingsReading {
     }
 
     /// Reads `username` and `password`, each here or in the URL.
-    private func credentials(_ group: SettingsMapping, _ redis: inout Settings.Redis) {
-        if let username = group.scalar("username", SettingsScalars.redisCredential) {
-            if redis.username != nil {
+    func credentials(
+        _ group: SettingsMapping, _ usernameOfURL: inout String?, _ passwordOfURL: inout String?
+    ) {
+        if let username = group.scalar("username", SettingsScalars.credentialPart) {
+            if usernameOfURL != nil {
                 add(group.node("username")?.mark, "`username` has no use beside the one in `url`")
             }
-            redis.username = username
+            usernameOfURL = username
         }
-        let password = group.scalar("password", isSecret: true, SettingsScalars.redisCredential)
+        let password = group.scalar("password", isSecret: true, SettingsScalars.credentialPart)
         if let password {
-            if redis.password != nil {
+            if passwordOfURL != nil {
                 add(group.node("password")?.mark, "`password` has no use beside the one in `url`")
             }
-            redis.password = password
+            passwordOfURL = password
         }
-        if redis.username != nil, redis.password == nil, group.node("password") == nil {
+        if usernameOfURL != nil, passwordOfURL == nil, group.node("password") == nil {
             add((group.node("username") ?? group.node("url"))?.mark, "a user name without a password")
         }
     }
@@ -111,41 +123,30 @@ extension SettingsScalars {
     ///
     /// - Source: the registrations of the schemes `redis` and `rediss` with IANA; RFC 3986 §3.2.
     static func redisURL(_ text: String) throws(ScalarMistake) -> RedisURL {
-        // Whatever is wrong with it, it may hold a password.
-        let hides = text.contains("@")
-        let lowered = text.lowercased()
-        let usesTLS = lowered.hasPrefix("rediss://")
-        guard usesTLS || lowered.hasPrefix("redis://") else {
-            throw ScalarMistake(
-                reason: "is not the URL of a Redis, as redis://127.0.0.1:6379/0 or rediss://redis.example",
-                hidesValue: hides)
-        }
-        let scheme = usesTLS ? "rediss://" : "redis://"
-        let rest = text.dropFirst(scheme.count)
-        let end = rest.firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? rest.endIndex
-        var host = rest[..<end]
+        let parts = try urlParts(
+            text, schemes: ["redis", "rediss"],
+            wrong: "is not the URL of a Redis, as redis://127.0.0.1:6379/0 or rediss://redis.example")
+        let usesTLS = parts.scheme == "rediss"
         var url = RedisURL(endpoint: Settings.Endpoint(address: NetworkAddress(host: "", port: 0), url: ""))
-        if let at = host.lastIndex(of: "@") {
-            let parts = host[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            url.username = parts[0].isEmpty ? nil : try percentDecoded(parts[0])
-            url.password = parts.count == 1 ? nil : try percentDecoded(parts[1])
-            host = host[host.index(after: at)...]
-        }
-        let path = rest[end...]
-        if path != "", path != "/" {
-            let number = path.dropFirst()
-            guard path.hasPrefix("/"), !number.isEmpty, number.utf8.allSatisfy({ 0x30...0x39 ~= $0 }) else {
+        url.username = parts.username
+        url.password = parts.password
+        if parts.path != "", parts.path != "/" {
+            let number = parts.path.dropFirst()
+            guard parts.path.hasPrefix("/"), !number.isEmpty, number.utf8.allSatisfy({ 0x30...0x39 ~= $0 })
+            else {
                 throw ScalarMistake(
                     reason: "has more than a database behind its host; what is special in a password is "
-                        + "percent-encoded", hidesValue: hides)
+                        + "percent-encoded", hidesValue: parts.hidesValue)
             }
             guard let database = Int(number), database <= 65_535 else {
-                throw ScalarMistake(reason: "has a database that is not 0 to 65535", hidesValue: hides)
+                throw ScalarMistake(
+                    reason: "has a database that is not 0 to 65535", hidesValue: parts.hidesValue)
             }
             url.database = database
         }
         url.endpoint = try redisEndpoint(
-            String(host), scheme: scheme, defaultPort: 6_379, usesTLS: usesTLS, hidesValue: hides)
+            parts.host, scheme: parts.scheme + "://", defaultPort: 6_379, usesTLS: usesTLS,
+            hidesValue: parts.hidesValue)
         return url
     }
 
@@ -169,56 +170,10 @@ extension SettingsScalars {
             hidesValue: false)
     }
 
-    /// 1 to 1,024 bytes without NUL.
-    static func redisCredential(_ text: String) throws(ScalarMistake) -> String {
-        guard (1...1_024).contains(text.utf8.count), !text.utf8.contains(0) else {
-            throw ScalarMistake(reason: "is not 1 to 1024 bytes, none of them NUL")
-        }
-        return text
-    }
-
     private static func redisEndpoint(
         _ text: String, scheme: String, defaultPort: UInt16, usesTLS: Bool, hidesValue: Bool
     ) throws(ScalarMistake) -> Settings.Endpoint {
-        do throws(ScalarMistake) {
-            let address = try hostAndPort(text, defaultPort: defaultPort)
-            guard address.port != 0 else {
-                throw ScalarMistake(reason: "has port 0, to which nothing can connect")
-            }
-            return Settings.Endpoint(address: address, url: "\(scheme)\(address)", usesTLS: usesTLS)
-        } catch {
-            throw ScalarMistake(reason: error.reason, hidesValue: hidesValue || error.hidesValue)
-        }
-    }
-
-    /// RFC 3986 §2.1; what stands for no UTF-8 is none.
-    private static func percentDecoded(_ text: Substring) throws(ScalarMistake) -> String {
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = String(Substring(rest.prefix(2)))
-            guard digits.utf8.count == 2, !digits.hasPrefix("+"), !digits.hasPrefix("-"),
-                let value = UInt8(digits, radix: 16)
-            else {
-                throw ScalarMistake(
-                    reason: "has a % without two hexadecimal digits in its user name or password; "
-                        + "% itself is %25", hidesValue: true)
-            }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        guard let decoded = String(validating: bytes, as: UTF8.self) else {
-            throw ScalarMistake(reason: "has a user name or password that is not UTF-8", hidesValue: true)
-        }
-        do throws(ScalarMistake) {
-            return try redisCredential(decoded)
-        } catch {
-            throw ScalarMistake(
-                reason: "has a user name or password that \(error.reason)", hidesValue: true)
-        }
+        let address = try addressToConnectTo(text, defaultPort: defaultPort, hidesValue: hidesValue)
+        return Settings.Endpoint(address: address, url: "\(scheme)\(address)", usesTLS: usesTLS)
     }
 }

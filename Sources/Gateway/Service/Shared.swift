@@ -8,13 +8,19 @@ final class Shared: @unchecked Sendable {
     private(set) var workers: [Worker] = []
     let cache: ResponseCache?
     let buckets: Buckets
+    /// nil where there is no audit trail.
+    let auditSinks: AuditSinks?
     let generations = Generations()
     private let done = Guarded<(indices: Set<Int>, isOver: Bool)>(([], false))
     private let ended: @Sendable () -> Void
 
-    init(cache: ResponseCache?, buckets: Buckets, ended: @escaping @Sendable () -> Void) {
+    init(
+        cache: ResponseCache?, buckets: Buckets, auditSinks: AuditSinks? = nil,
+        ended: @escaping @Sendable () -> Void
+    ) {
         self.cache = cache
         self.buckets = buckets
+        self.auditSinks = auditSinks
         self.ended = ended
     }
 

@@ -9,6 +9,10 @@ enum SideQueue {
 
     static func run(_ body: @escaping @Sendable () -> Void) { queue.async(execute: body) }
 
+    static func run(at time: DispatchTime, _ body: @escaping @Sendable () -> Void) {
+        queue.asyncAfter(deadline: time, execute: body)
+    }
+
     /// For name services and the like, one after the other.
     static func runSlowly(_ body: @escaping @Sendable () -> Void) { slowQueue.async(execute: body) }
 }

@@ -73,7 +73,8 @@ extension Worker {
         else { return }
         var whole = parts[0]
         for part in parts.dropFirst() { whole.add(part) }
-        let (status, type, text) = AdminText.render(gathering.report, whole, cache: shared.cache?.totals())
+        let (status, type, text) = AdminText.render(
+            gathering.report, whole, cache: shared.cache?.totals(), sinks: shared.auditSinks?.states ?? [])
         let content = Content(text: text)
         exchange.pointee.status = status
         blocks.attach(to: &connection.pointee.output)

@@ -93,7 +93,10 @@ public struct TrailBlocks: ~Copyable {
     }
 
     /// Reads on; nil at the end of the file as it is now, and later more, when it has grown.
-    public mutating func next() throws(TrailFailure) -> Run? {
+    public mutating func next() throws(TrailFailure) -> Run? { try next(upTo: nil) }
+
+    /// The same up to a byte of the file that ends a line, whatever stands behind it now; nil for no such bound.
+    mutating func next(upTo bound: UInt64?) throws(TrailFailure) -> Run? {
         buffer.consume(lentByteCount)
         offset += UInt64(lentByteCount)
         lentByteCount = 0
@@ -114,7 +117,10 @@ public struct TrailBlocks: ~Copyable {
             }
             let held = buffer.count
             let room = buffer.writable
-            let count = read(descriptor, room.baseAddress, room.count)
+            let place = offset + UInt64(held)
+            let wanted = bound.map { Int(min(UInt64(room.count), $0 - min($0, place))) } ?? room.count
+            guard wanted > 0 else { return nil }
+            let count = read(descriptor, room.baseAddress, wanted)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw TrailFailure(name, code: errno) }
             guard count > 0 else { return nil }

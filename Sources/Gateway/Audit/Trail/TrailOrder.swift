@@ -80,6 +80,13 @@ struct TrailEnds {
             device = UInt(facts.st_dev)
             number = UInt(facts.st_ino)
         }
+
+        /// Of the file that has the name; nil when none has.
+        init?(named path: String) {
+            var facts = stat()
+            guard stat(path, &facts) == 0 else { return nil }
+            self.init(facts)
+        }
     }
 
     let path: String

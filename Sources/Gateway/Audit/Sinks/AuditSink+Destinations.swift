@@ -1,0 +1,12 @@
+extension AuditSink {
+    /// Makes the receiver that settings name; connects to nothing yet.
+    ///
+    /// - Errors: `TLSFault` when certificates cannot be loaded.
+    static func destination(of settings: Settings.AuditSink.Destination) throws -> any SinkDestination {
+        switch settings {
+        case .syslog: throw ServiceError("syslog is not available in this version")
+        case .rabbitMQ: throw ServiceError("rabbitmq is not available in this version")
+        case .redis: throw ServiceError("redis is not available in this version")
+        }
+    }
+}
