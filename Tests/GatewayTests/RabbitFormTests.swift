@@ -114,17 +114,19 @@ struct RabbitConfirmsTests {
         var confirms = RabbitConfirms()
         #expect(confirms.isComplete)
         for _ in 1...6 { confirms.publish() }
-        for (number, isMultiple) in [(3, false), (2, false), (5, false), (5, false)] as [(UInt64, Bool)] {
-            #expect(confirms.confirm(number, isMultiple: isMultiple))
-            #expect(!confirms.isComplete)
+        // Number, whether of all before it, whether there is such a message, and up to which all are confirmed then.
+        let rows: [(UInt64, Bool, Bool, UInt64)] = [
+            (3, false, true, 0), (2, false, true, 0), (5, false, true, 0), (5, false, true, 0),
+            (1, false, true, 3),
+            (2, true, true, 3), (4, true, true, 5), (7, false, false, 5), (7, true, false, 5),
+            (0, false, false, 5),
+            (0, true, true, 6),
+        ]
+        for (number, isMultiple, isKnown, confirmed) in rows {
+            let answer = confirms.confirm(number, isMultiple: isMultiple)
+            #expect(answer == isKnown)
+            #expect(confirms.confirmed == confirmed)
+            #expect(confirms.isComplete == (confirmed == 6))
         }
-        #expect(confirms.confirm(1, isMultiple: false))
-        #expect(confirms.confirmed == 3)
-        #expect(confirms.confirm(4, isMultiple: true))
-        #expect(confirms.confirmed == 5)
-        #expect(!confirms.confirm(7, isMultiple: false))
-        #expect(!confirms.confirm(0, isMultiple: false))
-        #expect(confirms.confirm(0, isMultiple: true))
-        #expect(confirms.isComplete)
     }
 }

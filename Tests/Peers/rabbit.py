@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import json
 import os
 import pathlib
 import secrets
@@ -32,12 +33,16 @@ class PortMapper(harness.Process):
 
 
 class Broker(harness.Process):
-    """One rabbitmq-server, over TCP and over TLS; what it keeps survives `kill` and `start`."""
+    """One rabbitmq-server, over TCP and over TLS; what it keeps survives `kill` and `start`.
+
+    `users` are names with passwords, each of which may do everything in each of `hosts`.
+    """
 
     name = "rabbitmq"
 
-    def __init__(self, directory):
+    def __init__(self, directory, users):
         super().__init__(directory)
+        self.hosts = [f"host-{number}" for number in range(20)]
         self.mapper = PortMapper(self.directory)
         self.port, self.tls_port, self.peers_port = redis.free_port(), redis.free_port(), redis.free_port()
         # Erlang makes a cookie in the folder that HOME names, and is content with one that is there.
@@ -50,8 +55,15 @@ class Broker(harness.Process):
             f"ssl_options.keyfile = {CERTIFICATES / 'localhost-ecdsa.key'}\nssl_options.verify = verify_peer\n"
             "ssl_options.fail_if_no_peer_cert = false\nlog.console = true\nlog.file = false\n"
             # The disk of whoever runs this may be nearly full.
-            "disk_free_limit.absolute = 1MB\n")
-        for name, text in (("environment.conf", ""), ("plugins", "[].\n")):
+            f"disk_free_limit.absolute = 1MB\nload_definitions = {self.directory / 'definitions.json'}\n")
+        # Made when it starts: rabbitmqctl takes seconds for each.
+        definitions = json.dumps({
+            "users": [{"name": name, "password": password, "tags": ""} for name, password in users.items()],
+            "vhosts": [{"name": host} for host in ["/", *self.hosts]],
+            "permissions": [
+                {"user": name, "vhost": host, "configure": ".*", "write": ".*", "read": ".*"}
+                for name in users for host in self.hosts]})
+        for name, text in (("environment.conf", ""), ("plugins", "[].\n"), ("definitions.json", definitions)):
             (self.directory / name).write_text(text)
         self.node = f"peers{self.port}@localhost"
         self.start()
@@ -93,11 +105,6 @@ class Broker(harness.Process):
             env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)
         return done.stdout
-
-    def messages(self, queue, host="/"):
-        """How many messages wait in a queue; None when there is no such."""
-        lines = self.control("list_queues", "--vhost", host, "name", "messages").splitlines()
-        return dict((line.split("\t") for line in lines if "\t" in line)).get(queue)
 
     def __enter__(self):
         return self

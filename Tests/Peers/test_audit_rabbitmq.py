@@ -9,10 +9,7 @@ import contextlib
 import datetime
 import json
 import random
-import re
 import socket
-import threading
-import time
 
 import amqp
 import oslo_messaging
@@ -37,19 +34,15 @@ pytestmark = pytest.mark.skipif(not (rabbit.PROGRAMS and rabbit.EPMD), reason=ra
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
-    with rabbit.Broker(tmp_path_factory.mktemp("broker")) as running:
-        running.control("add_user", "gatehouse", "right")
+    with rabbit.Broker(tmp_path_factory.mktemp("broker"), {"guest": "guest", "gatehouse": "right"}) as running:
         yield running
 
 
 class Host:
     """A virtual host of a test."""
 
-    def __init__(self, broker, name):
-        self.broker, self.name = broker, name
-        broker.control("add_vhost", name)
-        for user in ("gatehouse", "guest"):
-            broker.control("set_permissions", "--vhost", name, user, ".*", ".*", ".*")
+    def __init__(self, broker):
+        self.broker, self.name = broker, broker.hosts.pop()
 
     def connect(self):
         connection = amqp.Connection(
@@ -79,8 +72,8 @@ class Host:
 
 
 @pytest.fixture
-def host(broker, request):
-    return Host(broker, re.sub(r"\W+", "-", request.node.name)[:60])
+def host(broker):
+    return Host(broker)
 
 
 def serve(directory, upstream, sink, **more):
@@ -168,7 +161,6 @@ def test_a_listener_of_oslo_messaging_gets_events_as_notifications(host, tmp_pat
         configuration, f"rabbit://guest:guest@{harness.LOOPBACK}:{host.broker.port}/{host.name}")
     configuration([])
     configuration.set_override("amqp_durable_queues", True, "oslo_messaging_rabbit")
-    configuration.set_override("heartbeat_in_pthread", False, "oslo_messaging_rabbit")
     endpoint = Endpoint()
     listener = oslo_messaging.get_notification_listener(
         transport, [oslo_messaging.Target(topic="notifications", exchange="nova")], [endpoint], executor="threading")

@@ -5,7 +5,7 @@ extension AuditSink {
     static func destination(of settings: Settings.AuditSink.Destination) throws -> any SinkDestination {
         switch settings {
         case .syslog: throw ServiceError("syslog is not available in this version")
-        case .rabbitMQ: throw ServiceError("rabbitmq is not available in this version")
+        case .rabbitMQ(let settings): return try RabbitDestination(settings)
         case .redis: throw ServiceError("redis is not available in this version")
         }
     }

@@ -48,7 +48,7 @@ final class RabbitDestination: SinkDestination {
             }
         }
         try link.flush(deadline)
-        try link.listen(deadline)
+        if !link.confirms.isComplete { try link.listen(deadline) }
     }
 
     /// Takes in what came meanwhile; a connection that ended while it had nothing to do is no failure.
