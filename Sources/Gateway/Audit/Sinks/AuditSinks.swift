@@ -55,6 +55,7 @@ final class AuditSinks: Sendable {
                 try sink.start(after: before)
                 all.append(sink)
             } catch {
+                sink.letGo()
                 log.error(
                     "audit sink not started",
                     metadata: ["sink": "\(sink.settings.name)", "reason": "\(error)"])

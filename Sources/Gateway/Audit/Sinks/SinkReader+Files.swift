@@ -21,13 +21,17 @@ struct SinkOpening {
         identity = try Self.identity(of: blocks)
         guard let run = try blocks.next(upTo: trail.bound(of: identity)) else { return }
         hasBegun = true
-        guard !run.isTooLong, let end = run.bytes.nextLineFeed(from: 0) else { return }
-        let first = run.bytes.view(0, end)
+        guard let first = Self.firstLine(of: run) else { return }
         cursor.file = TrailHash().digest(first)
         guard let line = TrailLine(first), line.kind == .rotation || line.kind == .start else { return }
         let control = TrailControl(line.content)
         followsName = control.after.map(TrailControl.text)
         follows = line.kind == .rotation ? control.digest : line.previous
+    }
+
+    /// The first line of a file, whose beginning was read; nil when it is too long to be looked at.
+    static func firstLine(of run: TrailBlocks.Run) -> ByteView? {
+        run.bytes.nextLineFeed(from: 0).map { run.bytes.view(0, $0) }
     }
 
     /// Finds the file that a cursor names; nil when there is none.

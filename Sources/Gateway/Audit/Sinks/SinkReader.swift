@@ -33,7 +33,8 @@ final class SinkReader {
     private var runOffset: UInt64 = 0
     private var index = 0
     private let hash = TrailHash()
-    private var hasToldRest = false
+    /// What is before this byte of the file was told of.
+    private var toldUpTo: UInt64 = 0
     /// Takes a sentence about what in the trail is not as it should be.
     private let tell: (String) -> Void
 
@@ -71,17 +72,15 @@ final class SinkReader {
             let bound = trail.bound(of: identity)
             if !hasBegun, !(try begin(bound)) { return bound == nil ? .ended : .nothing }
             guard let read = try blocks.next(upTo: bound) else {
-                if bound == nil, blocks.rest.byteCount > 0, !hasToldRest {
-                    hasToldRest = true
-                    tell(
-                        "\(blocks.name): \(blocks.rest.byteCount) bytes without a line feed at its end are no line"
-                    )
+                let (offset, byteCount) = (blocks.rest.offset, blocks.rest.byteCount)
+                if bound == nil, byteCount > 0 {
+                    tell(offset, "\(byteCount) bytes without a line feed at the end are no line")
                 }
                 return bound == nil ? .ended : .nothing
             }
             (run, runOffset, index) = (read.bytes, read.offset, 0)
             if read.isTooLong {
-                tell("\(blocks.name): byte \(read.offset): a line of \(read.byteCount) bytes is no event")
+                tell(read.offset, "a line of \(read.byteCount) bytes is no event")
                 cursor.offset = read.offset + read.byteCount
                 (cursor.lineByteCount, cursor.line) = (0, .none)
                 return .events([])
@@ -108,9 +107,7 @@ final class SinkReader {
                             writer: last.view(11, 16), sequence: line.sequence, content: line.content))
                 }
             } else if !last.isEmpty {
-                tell(
-                    "\(blocks.name): byte \(runOffset + UInt64(index)): \(last.count) bytes are no line of a trail"
-                )
+                tell(runOffset + UInt64(index), "\(last.count) bytes are no line of a trail")
             }
             index = end + 1
         }
@@ -137,11 +134,18 @@ final class SinkReader {
 
     /// Looks for the first line of a file that had none; false while there is none.
     private func begin(_ bound: UInt64?) throws(TrailFailure) -> Bool {
-        let opening = try SinkOpening(blocks.name, trail)
-        guard opening.identity == identity, opening.hasBegun else { return false }
-        cursor = opening.cursor
+        guard let read = try blocks.next(upTo: bound) else { return false }
+        cursor.file = SinkOpening.firstLine(of: read).map { hash.digest($0) } ?? .none
+        blocks.seek(to: 0)
         hasBegun = true
         return true
+    }
+
+    /// Tells of what is at a byte of the file, once however often it is read.
+    private func tell(_ offset: UInt64, _ text: String) {
+        guard offset >= toldUpTo else { return }
+        toldUpTo = offset + 1
+        tell("\(blocks.name): byte \(offset): \(text)")
     }
 
     /// Goes on in the file behind the one that ended; false while there is none with a line.
@@ -156,7 +160,7 @@ final class SinkReader {
         identity = next.identity
         hasBegun = next.hasBegun
         cursor = next.cursor
-        hasToldRest = false
+        toldUpTo = 0
         forgetRun()
         return true
     }
