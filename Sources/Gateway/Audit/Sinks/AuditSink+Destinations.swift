@@ -4,7 +4,7 @@ extension AuditSink {
     /// - Errors: `TLSFault` when certificates cannot be loaded.
     static func destination(of settings: Settings.AuditSink.Destination) throws -> any SinkDestination {
         switch settings {
-        case .syslog: throw ServiceError("syslog is not available in this version")
+        case .syslog(let settings): return try SyslogDestination(settings)
         case .rabbitMQ(let settings): return try RabbitDestination(settings)
         case .redis: throw ServiceError("redis is not available in this version")
         }
