@@ -48,14 +48,20 @@ struct AuditFixture {
         """
 
     /// Compiled once; unsafe only in name, since nothing in these tests changes it.
-    nonisolated(unsafe) static let configuration: Configuration? = {
+    nonisolated(unsafe) static let configuration = configuration([
+        ["servers.create", "servers.action", "keypairs.create", "volumes_boot.create"], ["PUT"],
+    ])
+
+    /// With every content in its event.
+    nonisolated(unsafe) static let thorough = configuration([["POST", "PUT"]])
+
+    /// With the contents of what `recorded` names in their events.
+    private static func configuration(_ recorded: [[String]]) -> Configuration? {
         do {
             var settings = try SettingsReader(environment: [:]).read(
                 Array(Self.settings.utf8), file: "test", directory: SettingsPlaces.root)
             var audit = Settings.Audit(file: Settings.AuditFile(path: "/dev/null"))
-            for words in [
-                ["servers.create", "servers.action", "keypairs.create", "volumes_boot.create"], ["PUT"],
-            ] {
+            for words in recorded {
                 var policy = Settings.AuditPolicy(
                     operations: words.map { Settings.LimitSelector($0) }, record: .each)
                 policy.recordsContent = true
@@ -69,14 +75,14 @@ struct AuditFixture {
             Issue.record("\(error)")
             return nil
         }
-    }()
+    }
 
     let worker: Worker
     let configuration: Configuration
     private let endpoint = Endpoint(url: "http://nova.test:8774", addresses: [])
 
-    init() throws {
-        configuration = try #require(Self.configuration)
+    init(_ given: Configuration? = configuration) throws {
+        configuration = try #require(given)
         worker = try Worker(
             index: 0, shared: Shared(cache: nil, buckets: Buckets(capacity: 8)) {},
             configuration: configuration, maxConnectionCount: 16)

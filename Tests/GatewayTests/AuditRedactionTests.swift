@@ -143,7 +143,7 @@ struct AuditRedactionTests {
 /// Every schema of the bundled definition, member by member.
 struct AuditSecretsTests {
     /// One step to a value in a content.
-    private enum Step { case member(String), element }
+    private enum Step: Equatable { case member(String), element }
 
     private struct Place {
         var operation: String
@@ -233,39 +233,154 @@ struct AuditSecretsTests {
             "to accept: GATEHOUSE_ACCEPT=1 swift test --filter AuditSecretsTests")
     }
 
+    /// Whether a reader who knows nothing of the definition would take a place for that of a secret.
+    private static func soundsSecret(_ place: Place) -> Bool {
+        guard case .member(let name)? = place.steps.last else { return false }
+        return name.contains(
+            /(?i)pass|secret|token|private|credential|user_?data|connection_?info|^contents?$/)
+    }
+
     @Test func `every member whose name sounds like a secret is hidden`() throws {
         var count = 0
-        for place in try Self.all() {
-            guard case .member(let name)? = place.steps.last,
-                name.contains(
-                    /(?i)pass|secret|token|private|credential|user_?data|connection_?info|^contents?$/)
-            else { continue }
+        for place in try Self.all() where Self.soundsSecret(place) {
             count += 1
             #expect(try Self.isHidden(place), "\(place.operation) \(place.action ?? "") \(place.path)")
         }
         #expect(count >= 12, "\(count)")
     }
 
-    @Test func `every secret that the definition names is hidden where it is named`() throws {
-        var count = 0
-        for operation in try #require(AuditTableTests.operations).operations {
+    /// What the definition calls secrets, by their paths from where a content's own members begin.
+    private static func named() throws -> [Place] {
+        try #require(AuditTableTests.operations).operations.flatMap { operation in
             let named =
                 operation.secrets.map { (nil as String?, $0) }
                 + operation.actions.flatMap { action in
                     (operation.secrets + action.secrets).map { (action.key, $0) }
                 }
-            for (action, secret) in named {
+            return named.map { action, secret in
                 let steps = secret.split(separator: ".").map { Step.member(String($0)) }
-                let depths: [[Step]] = [
-                    [], [.member("server")], [.element, .member("a"), .element, .element],
-                ]
-                for outer in depths {
-                    let place = Place(operation: operation.id, action: action, steps: outer + steps)
-                    #expect(try Self.isHidden(place), "\(operation.id) \(action ?? "") \(place.path)")
+                return Place(operation: operation.id, action: action, steps: steps)
+            }
+        }
+    }
+
+    @Test func `every secret that the definition names is hidden where it is named`() throws {
+        var count = 0
+        for named in try Self.named() {
+            let depths: [[Step]] = [[], [.member("server")], [.element, .member("a"), .element, .element]]
+            for outer in depths {
+                var place = named
+                place.steps = outer + named.steps
+                #expect(try Self.isHidden(place), "\(place.operation) \(place.action ?? "") \(place.path)")
+                count += 1
+            }
+        }
+        #expect(count >= 90, "\(count)")
+    }
+
+    // MARK: - Whole events
+
+    /// A content that is made place by place.
+    private indirect enum Value {
+        case leaf(String)
+        case object([(name: String, value: Value)])
+        case array([Value])
+
+        /// What stands at the end of `steps` alone.
+        init(_ steps: ArraySlice<Step>, _ leaf: String) {
+            switch steps.first {
+            case nil: self = .leaf(leaf)
+            case .member(let name)?: self = .object([(name, Value(steps.dropFirst(), leaf))])
+            case .element?: self = .array([Value(steps.dropFirst(), leaf)])
+            }
+        }
+
+        /// Puts one more place in; what cannot stand in what is there already stays out.
+        mutating func put(_ steps: ArraySlice<Step>, _ leaf: String) {
+            switch (self, steps.first) {
+            case (.object(var members), .member(let name)?):
+                if let place = members.firstIndex(where: { $0.name == name }) {
+                    members[place].value.put(steps.dropFirst(), leaf)
+                } else {
+                    members.append((name, Value(steps.dropFirst(), leaf)))
+                }
+                self = .object(members)
+            case (.array(let elements), .element?):
+                self = .array(elements + [Value(steps.dropFirst(), leaf)])
+            default: break
+            }
+        }
+
+        func text(_ name: (String) -> String) -> String {
+            switch self {
+            case .leaf(let text): text
+            case .object(let members):
+                "{" + members.map { "\"\(name($0.name))\": \($0.value.text(name))" }.joined(separator: ", ")
+                    + "}"
+            case .array(let elements): "[" + elements.map { $0.text(name) }.joined(separator: ", ") + "]"
+            }
+        }
+    }
+
+    private static func takesContent(_ place: Place) throws -> Bool {
+        let operations = try #require(AuditTableTests.operations)
+        return operations.operations.contains {
+            $0.id == place.operation && ($0.method == .post || $0.method == .put)
+        }
+    }
+
+    /// A request for an operation as its path says.
+    private static func request(_ place: Place, _ content: String) throws -> AuditedExchange {
+        let operations = try #require(AuditTableTests.operations)
+        let operation = operations.operations[try #require(operations.find(place.operation))]
+        let path = operation.path.split(separator: "/").map { $0.hasPrefix("{") ? "1" : $0 }
+        var asked = AuditedExchange(content: content)
+        asked.head =
+            "\(operation.method.name) /v2.1/\(path.joined(separator: "/")) HTTP/1.1\nHost: a\nX-Auth-Token: demo"
+        return asked
+    }
+
+    /// Requests with a mark in place of each secret of their operation or action, all at once and one by one, as each kind of
+    /// value, with names written plainly and with escapes: the events that are written of them have the content, and no mark.
+    @Test func `no secret of any operation is in the event of a request that has it`() throws {
+        let fixture = try AuditFixture(AuditFixture.thorough)
+        let schemas = try Self.all()
+        var places: [String: [Place]] = [:]
+        for place in schemas where Self.soundsSecret(place) {
+            places["\(place.operation):\(place.action ?? "")", default: []].append(place)
+        }
+        for var place in try Self.named() where try Self.takesContent(place) {
+            let own = schemas.filter { $0.operation == place.operation && $0.action == place.action }
+            if let action = place.action {
+                place.steps.insert(.member(action), at: 0)
+            } else if let outer = own.first?.steps.first, outer != place.steps.first {
+                place.steps.insert(outer, at: 0)
+            }
+            places["\(place.operation):\(place.action ?? "")", default: []].append(place)
+        }
+        let escaped: (String) -> String = { name in
+            name.unicodeScalars.map { "\\u" + String(0x1_0000 | $0.value, radix: 16).suffix(4) }.joined()
+        }
+        var count = 0
+        for (name, places) in places {
+            for mark in ["\"5ecret\"", "[[\"5ecret\"], 5]", "{\"a\": {\"5ecret\": \"5ecret\"}}"] {
+                var all = Value(places[0].steps[...], mark)
+                for place in places.dropFirst() { all.put(place.steps[...], mark) }
+                let contents = [all] + places.map { Value($0.steps[...], mark) }
+                for content in contents.flatMap({ [$0.text { $0 }, $0.text(escaped)] }) {
+                    let text = try fixture.event(Self.request(places[0], content))
+                    let event = try members(text)
+                    #expect(!text.contains("5ecret"), "\(name) \(content) → \(text)")
+                    let hidden = text.ranges(of: "\"***\"").count
+                    #expect(hidden > 0 && event[path: "gatehouse.redacted"] as? Int == hidden, "\(name)")
+                    let attachment = try #require(
+                        (event["attachments"] as? [[String: Any]])?.first, "\(name)")
+                    #expect(attachment.text("name") == "request", "\(name)")
+                    #expect("\(event.text("gatehouse.operation") ?? ""):".hasPrefix(name), "\(name)")
                     count += 1
                 }
             }
         }
-        #expect(count >= 90, "\(count)")
+        #expect(places.count >= 17 && count >= 480, "\(places.keys.sorted()) \(count)")
     }
 }

@@ -12,6 +12,7 @@ struct MadeEvent {
     var targetProject = "p1"
     var target = "t1"
     var targetParent: String?
+    var created: String?
     var action = "read/list"
     var outcome = "success"
     var status = 200
@@ -65,6 +66,7 @@ struct MadeEvent {
             + optional("parent_id", targetParent)
             + ",\"project_id\":\(q(targetProject))},\"requestPath\":\"/v2.1/servers?limit=5\","
             + "\"gatehouse\":{\"operation\":\"servers.list\""
+            + (created.map { ",\"created\":{\"typeURI\":\"compute/images\",\"id\":\(q($0))}" } ?? "")
             + optional("upstream_request_id", upstreamRequestID)
             + ",\"status\":\(status)\(own)}}"
     }
@@ -75,7 +77,7 @@ struct MadeEvent {
         let last = several?.last ?? microseconds
         return (filter.user.map { $0 == user || $0 == userName } ?? true)
             && (filter.project.map { $0 == project || $0 == targetProject } ?? true)
-            && (filter.target.map { $0 == target || $0 == targetParent } ?? true)
+            && (filter.target.map { [target, targetParent, created].contains($0) } ?? true)
             && (filter.action.map { $0 == action || action.hasPrefix("\($0)/") } ?? true)
             && (filter.outcome.map { $0 == outcome } ?? true)
             && (filter.requestID.map { [requestID, clientRequestID, upstreamRequestID].contains($0) } ?? true)

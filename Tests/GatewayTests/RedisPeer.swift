@@ -54,6 +54,11 @@ final class RedisPeer {
         connections = []
     }
 
+    /// Ends all connections once the command that is answered was.
+    func hangUpSoon() { isHangingUp = true }
+
+    private var isHangingUp = false
+
     /// Says something on the last connection.
     func send(_ text: String) {
         guard let connection = connections.last else { return }
@@ -82,6 +87,10 @@ final class RedisPeer {
                 guard let text = answer(arguments) else { continue }
                 let sent = withBytes(text) { Socket.send(connections[place].descriptor, $0) }
                 if sent < 0 { break }
+            }
+            if isHangingUp {
+                isHangingUp = false
+                return hangUp()
             }
             if count == 0 {
                 Socket.close(connections[place].descriptor)
@@ -113,68 +122,46 @@ final class RedisPeer {
     }
 }
 
-/// A client of a store with a loop of its own, which the test turns.
-final class StoreLoop {
-    let client: LimitStoreClient
-    let poller: Poller
-    private(set) var answers: [(handle: Handle, answers: StoreAnswers?)] = []
-    private let events = UnsafeMutableBufferPointer<Readiness>.allocate(capacity: 64)
-    var peers: [RedisPeer]
+// MARK: - Peers that answer as a Redis does
 
-    init(_ settings: Settings.Redis, peers: [RedisPeer]) throws {
-        events.initialize(repeating: Readiness())
-        self.peers = peers
-        poller = try Poller()
-        client = try LimitStoreClient(
-            LimitStore(settings), tls: try settings.tls?.makeContext(offersHTTP2: false), slot: 1,
-            now: MonotonicClock.now())
-        #expect(poller.add(client.alarm.descriptor, .read, tag: client.tag(0)) == 0)
-    }
-
-    deinit { events.deallocate() }
-
-    /// One round: what the peers have to say, then what the kernel has to tell, then what is to be sent.
-    func turn(waiting milliseconds: Int32 = 1) {
-        for peer in peers { peer.step() }
-        let count = poller.collect(into: events, waiting: milliseconds)
-        let now = MonotonicClock.now()
-        for event in events[..<count] {
-            client.ready(Tag.read(event.tag).handle.generation, event, poller, now: now)
-        }
-        client.flush(poller, now: now)
-        answers += client.answered
-        client.answered.removeAll()
-        if let place = client.nameToResolve {
-            client.nameToResolve = nil
-            client.resolved(
-                place, try? Resolver.resolve(host: place.host, port: place.port), poller, now: now)
+extension RedisPeer {
+    /// What a Redis says that is no cluster and takes everything: every bucket allows, and its debt is paid in a millisecond.
+    static func allow(_ arguments: [String]) -> String {
+        switch arguments[0] {
+        case "EVAL", "EVALSHA":
+            let count = Int(arguments[2]) ?? 0
+            return "*\(1 + 2 * count)\r\n:1000000\r\n" + String(repeating: ":0\r\n:1000\r\n", count: count)
+        case "SCRIPT": return "$1\r\nx\r\n"
+        case "XADD": return "$15\r\n1795357770499-0\r\n"
+        case "CLUSTER": return "-ERR This instance has cluster support disabled\r\n"
+        case "ROLE": return "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+        default: return "+OK\r\n"
         }
     }
 
-    /// Turns until `isDone`; false when that takes more than five seconds.
-    func run(until isDone: (StoreLoop) -> Bool) -> Bool {
-        let end = MonotonicClock.now() + 5_000_000_000
-        while !isDone(self) {
-            guard MonotonicClock.now() < end else { return false }
-            turn()
-        }
-        return true
+    static func allowing() throws -> RedisPeer {
+        let peer = try RedisPeer()
+        peer.answer = allow
+        return peer
     }
 
-    /// Asks about buckets of one microsecond a request and a burst of `burst`.
-    func ask(
-        _ number: UInt32, keys: [String] = ["create:project=p"], cost: UInt64 = 1_000,
-        tolerance: UInt64 = 10_000
-    )
-        -> Bool
-    {
-        var demand = StoreDemand()
-        for key in keys {
-            demand.keys.append(key)
-            _ = demand.add(StoreDemand.Bucket(cost: cost, tolerance: tolerance))
+    /// A Sentinel that names what `port` says.
+    static func sentinel(_ port: @escaping () -> UInt16) throws -> RedisPeer {
+        let peer = try RedisPeer()
+        peer.answer = { arguments in
+            guard arguments[0] == "SENTINEL" else { return "-ERR unknown command\r\n" }
+            let digits = "\(port())"
+            return "*2\r\n$9\r\n127.0.0.1\r\n$\(digits.utf8.count)\r\n\(digits)\r\n"
         }
-        return client.ask(Handle(index: number, generation: 1), demand, now: MonotonicClock.now())
+        return peer
     }
+
+    /// Whether a command asks about buckets for a request.
+    static func isCall(_ arguments: [String]) -> Bool {
+        arguments[0].hasPrefix("EVAL") && !arguments[3].hasSuffix(":probe")
+    }
+
+    var calls: [[String]] { commands.filter(Self.isCall) }
 }
 
 extension Settings.Redis {

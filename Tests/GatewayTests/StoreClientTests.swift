@@ -6,42 +6,10 @@ import Testing
 
 /// How a loop's client of the shared store behaves towards a Redis that does as a test says.
 struct StoreClientTests {
-    /// Answers as a Redis does: every bucket allows, and its debt is paid in a millisecond.
-    private static func allow(_ arguments: [String]) -> String? {
-        switch arguments[0] {
-        case "EVAL", "EVALSHA":
-            let count = Int(arguments[2]) ?? 0
-            return "*\(1 + 2 * count)\r\n:1000000\r\n" + String(repeating: ":0\r\n:1000\r\n", count: count)
-        case "SCRIPT": return "$1\r\nx\r\n"
-        case "CLUSTER": return "-ERR This instance has cluster support disabled\r\n"
-        case "ROLE": return "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
-        default: return "+OK\r\n"
-        }
-    }
-
-    private static func peer() throws -> RedisPeer {
-        let peer = try RedisPeer()
-        peer.answer = allow
-        return peer
-    }
-
-    /// A loop whose store is up.
-    private static func upLoop(_ peers: [RedisPeer], deadline: Duration = .milliseconds(500)) throws
-        -> StoreLoop
-    {
-        let loop = try StoreLoop(Settings.Redis(port: peers[0].port, deadline: deadline), peers: peers)
-        try #require(loop.run { $0.client.isUp && $0.client.node?.questions.isEmpty == true })
-        return loop
-    }
-
-    private static func isCall(_ arguments: [String]) -> Bool {
-        arguments[0].hasPrefix("EVAL") && !arguments[3].hasSuffix(":probe")
-    }
-
     // MARK: - Questions
 
     @Test func `a connection begins with who we are and ends its beginning with a question`() throws {
-        let peer = try Self.peer()
+        let peer = try RedisPeer.allowing()
         var settings = Settings.Redis(port: peer.port)
         settings.username = "gate"
         settings.password = "a b"
@@ -58,8 +26,8 @@ struct StoreClientTests {
     }
 
     @Test func `one call asks about all buckets, in one slot of a cluster`() throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer])
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer])
         #expect(loop.ask(7, keys: ["create:project=p", "all:user=u"], cost: 5, tolerance: 60))
         #expect(loop.run { $0.answers.count == 1 })
         let call = try #require(peer.commands.last)
@@ -74,13 +42,13 @@ struct StoreClientTests {
     }
 
     @Test func `what is given back is told with the moment of its debt, and nobody hears of it`() throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer])
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer])
         var demand = StoreDemand()
         demand.keys.append("create:project=p")
         _ = demand.add(StoreDemand.Bucket(cost: 900, paidAt: 1_795_357_770_499_614))
         loop.client.giveBack(demand, now: MonotonicClock.now())
-        #expect(loop.run { _ in peer.commands.last.map(Self.isCall) == true })
+        #expect(loop.run { _ in peer.commands.last.map(RedisPeer.isCall) == true })
         #expect(
             peer.commands.last?[2...] == ["1", "{gatehouse}:create:project=p", "900", "1795357770499614"])
         #expect(loop.run { $0.client.node?.questions.isEmpty == true })
@@ -88,8 +56,8 @@ struct StoreClientTests {
     }
 
     @Test func `questions go on while there is room for them, and no further`() throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer])
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer])
         var askedCount = 0
         while askedCount < 5_000, loop.ask(UInt32(askedCount)) { askedCount += 1 }
         #expect(askedCount > 100 && askedCount <= RedisConnection.maxQuestionCount)
@@ -102,10 +70,10 @@ struct StoreClientTests {
     // MARK: - Time
 
     @Test func `an overdue question is answered once, and nobody waits until its answer comes`() throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer], deadline: .milliseconds(10))
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer], deadline: .milliseconds(10))
         var isSilent = true
-        peer.answer = { isSilent && Self.isCall($0) ? nil : Self.allow($0) }
+        peer.answer = { isSilent && RedisPeer.isCall($0) ? nil : RedisPeer.allow($0) }
         #expect(loop.ask(1) && loop.ask(2))
         #expect(loop.run { $0.answers.count == 2 })
         #expect(loop.answers.allSatisfy { $0.answers == nil })
@@ -114,7 +82,7 @@ struct StoreClientTests {
         #expect(loop.client.counters.late == 2 && loop.client.counters.calls == 2)
         // The answers, late as they are.
         isSilent = false
-        peer.send(Self.allow(["EVALSHA", "", "1"])! + Self.allow(["EVALSHA", "", "1"])!)
+        peer.send(RedisPeer.allow(["EVALSHA", "", "1"]) + RedisPeer.allow(["EVALSHA", "", "1"]))
         #expect(loop.run { !$0.client.isSuspect })
         #expect(loop.ask(4))
         #expect(loop.run { $0.answers.count == 3 })
@@ -123,10 +91,10 @@ struct StoreClientTests {
     }
 
     @Test func `a store that is silent for long is away, and comes back by itself`() throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer], deadline: .milliseconds(10))
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer], deadline: .milliseconds(10))
         var isSilent = true
-        peer.answer = { isSilent ? nil : Self.allow($0) }
+        peer.answer = { isSilent ? nil : RedisPeer.allow($0) }
         #expect(loop.ask(1))
         #expect(loop.run { $0.client.isAway })
         #expect(loop.answers.count == 1 && loop.answers[0].answers == nil)
@@ -146,24 +114,24 @@ struct StoreClientTests {
     // MARK: - Ends
 
     @Test func `a connection that ends tells everybody once`() throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer])
-        peer.answer = { Self.isCall($0) ? nil : Self.allow($0) }
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer])
+        peer.answer = { RedisPeer.isCall($0) ? nil : RedisPeer.allow($0) }
         for number in 1...3 { #expect(loop.ask(UInt32(number))) }
-        #expect(loop.run { _ in peer.commands.filter(Self.isCall).count == 3 })
+        #expect(loop.run { _ in peer.commands.filter(RedisPeer.isCall).count == 3 })
         peer.hangUp()
         #expect(loop.run { $0.client.isAway })
         #expect(loop.answers.map(\.handle.index) == [1, 2, 3])
         #expect(loop.answers.allSatisfy { $0.answers == nil })
         #expect(loop.client.counters.errors == 3)
-        peer.answer = Self.allow
+        peer.answer = RedisPeer.allow
         #expect(loop.run { $0.client.isUp })
         #expect(loop.answers.count == 3)
     }
 
     @Test func `a server that closes what is idle is connected again without being away`() throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer])
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer])
         peer.hangUp()
         var wasAway = false
         #expect(
@@ -179,17 +147,17 @@ struct StoreClientTests {
         "$2000000\r\n" + String(repeating: "x", count: 1_200_000), "what?\r\n", ":1\r\n:2\r\n:3\r\n",
     ])
     func `a reply that is none ends the connection`(text: String) throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer])
-        peer.answer = { Self.isCall($0) ? text : Self.allow($0) }
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer])
+        peer.answer = { RedisPeer.isCall($0) ? text : RedisPeer.allow($0) }
         #expect(loop.ask(1))
         #expect(loop.run { $0.client.isAway })
         #expect(loop.answers.count == 1 && loop.answers[0].answers == nil)
     }
 
     @Test func `a store that leaves answers what it was asked and closes`() throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer])
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer])
         #expect(loop.ask(1))
         loop.client.leave()
         #expect(!loop.ask(2))

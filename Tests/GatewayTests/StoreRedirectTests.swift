@@ -6,88 +6,58 @@ import Testing
 
 /// What error replies make of a question to the shared store.
 struct StoreRedirectTests {
-    private static func allow(_ arguments: [String]) -> String? {
-        switch arguments[0] {
-        case "EVAL", "EVALSHA":
-            let count = Int(arguments[2]) ?? 0
-            return "*\(1 + 2 * count)\r\n:1000000\r\n" + String(repeating: ":0\r\n:1000\r\n", count: count)
-        case "CLUSTER": return "*0\r\n"
-        case "ROLE": return "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
-        default: return "+OK\r\n"
-        }
-    }
-
-    private static func peer() throws -> RedisPeer {
-        let peer = try RedisPeer()
-        peer.answer = allow
-        return peer
-    }
-
-    private static func upLoop(_ peers: [RedisPeer]) throws -> StoreLoop {
-        let loop = try StoreLoop(Settings.Redis(port: peers[0].port), peers: peers)
-        try #require(loop.run { $0.client.isUp && $0.client.node?.questions.isEmpty == true })
-        return loop
-    }
-
-    private static func calls(_ peer: RedisPeer) -> [[String]] {
-        peer.commands.filter { $0[0].hasPrefix("EVAL") && !$0[3].hasSuffix(":probe") }
-    }
-
-    private static func isCall(_ arguments: [String]) -> Bool {
-        arguments[0].hasPrefix("EVAL") && !arguments[3].hasSuffix(":probe")
-    }
-
     @Test func `a server without the script gets it whole, once`() throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer])
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer])
         var isKnown = false
         peer.answer = {
             if $0[0] == "EVALSHA", !isKnown { return "-NOSCRIPT No matching script.\r\n" }
             isKnown = isKnown || $0[0] == "EVAL"
-            return Self.allow($0)
+            return RedisPeer.allow($0)
         }
         #expect(loop.ask(1, keys: ["a", "b", "c"]))
         #expect(loop.run { $0.answers.count == 1 })
         #expect(loop.answers[0].answers?.count == 3)
-        let calls = Self.calls(peer)
+        let calls = peer.calls
         #expect(calls.map { $0[0] } == ["EVALSHA", "EVAL"])
         #expect(calls[0][2...] == calls[1][2...])
         #expect(calls[1][1].contains("redis.call('TIME')"))
         #expect(loop.ask(2))
         #expect(loop.run { $0.answers.count == 2 })
-        #expect(Self.calls(peer).last?[0] == "EVALSHA")
+        #expect(peer.calls.last?[0] == "EVALSHA")
     }
 
     @Test func `a slot that moved is followed for good`() throws {
-        let (first, second) = (try Self.peer(), try Self.peer())
-        let loop = try Self.upLoop([first, second])
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
+        let loop = try StoreLoop.up([first, second])
         first.answer = {
-            Self.isCall($0) ? "-MOVED 3999 127.0.0.1:\(second.port)\r\n" : Self.allow($0)
+            RedisPeer.isCall($0) ? "-MOVED 3999 127.0.0.1:\(second.port)\r\n" : RedisPeer.allow($0)
         }
         // Both are on their way before the first one is sent on.
         #expect(loop.ask(1) && loop.ask(2))
         #expect(loop.run { $0.answers.count == 2 })
         #expect(loop.answers.allSatisfy { $0.answers != nil })
-        #expect(Self.calls(second).count == 2)
+        #expect(second.calls.count == 2)
         #expect(second.connectionCount == 1)
         #expect(loop.ask(3))
         #expect(loop.run { $0.answers.count == 3 })
-        #expect(Self.calls(first).count == 2 && Self.calls(second).count == 3)
+        #expect(first.calls.count == 2 && second.calls.count == 3)
         #expect(loop.client.isUp)
     }
 
     @Test func `a slot on its way is asked for at its new node this once`() throws {
-        let (first, second) = (try Self.peer(), try Self.peer())
-        let loop = try Self.upLoop([first, second])
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
+        let loop = try StoreLoop.up([first, second])
         first.answer = {
-            Self.isCall($0) && $0[3].contains("new") ? "-ASK 3999 :\(second.port)\r\n" : Self.allow($0)
+            RedisPeer.isCall($0) && $0[3].contains("new")
+                ? "-ASK 3999 :\(second.port)\r\n" : RedisPeer.allow($0)
         }
         var isKnown = false
         second.answer = {
             // Scripts are not there yet, and every call needs its own ASKING.
             if $0[0] == "EVALSHA", !isKnown { return "-NOSCRIPT No matching script.\r\n" }
             isKnown = isKnown || $0[0] == "EVAL"
-            return Self.allow($0)
+            return RedisPeer.allow($0)
         }
         #expect(loop.ask(1, keys: ["new"]))
         #expect(loop.run { $0.answers.count == 1 })
@@ -96,26 +66,26 @@ struct StoreRedirectTests {
         #expect(names == ["ASKING", "EVALSHA", "ASKING", "EVAL"])
         #expect(loop.ask(2, keys: ["old"]))
         #expect(loop.run { $0.answers.count == 2 })
-        #expect(Self.calls(first).last?[3] == "{gatehouse}:old")
+        #expect(first.calls.last?[3] == "{gatehouse}:old")
         #expect(loop.client.node?.address.port == first.port)
     }
 
     @Test func `nodes that send a question to each other are not followed for ever`() throws {
-        let (first, second) = (try Self.peer(), try Self.peer())
-        let loop = try Self.upLoop([first, second])
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
+        let loop = try StoreLoop.up([first, second])
         let (one, two) = (first.port, second.port)
-        first.answer = { Self.isCall($0) ? "-MOVED 1 127.0.0.1:\(two)\r\n" : Self.allow($0) }
-        second.answer = { Self.isCall($0) ? "-MOVED 1 127.0.0.1:\(one)\r\n" : Self.allow($0) }
+        first.answer = { RedisPeer.isCall($0) ? "-MOVED 1 127.0.0.1:\(two)\r\n" : RedisPeer.allow($0) }
+        second.answer = { RedisPeer.isCall($0) ? "-MOVED 1 127.0.0.1:\(one)\r\n" : RedisPeer.allow($0) }
         #expect(loop.ask(1))
         #expect(loop.run { $0.answers.count == 1 })
         #expect(loop.answers[0].answers == nil)
-        #expect(Self.calls(first).count + Self.calls(second).count <= 6)
+        #expect(first.calls.count + second.calls.count <= 6)
     }
 
     @Test func `a seed that has moved on leads to the node that has the keys`() throws {
-        let (first, second) = (try Self.peer(), try Self.peer())
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
         first.answer = {
-            $0[0].hasPrefix("EVAL") ? "-MOVED 1 127.0.0.1:\(second.port)\r\n" : Self.allow($0)
+            $0[0].hasPrefix("EVAL") ? "-MOVED 1 127.0.0.1:\(second.port)\r\n" : RedisPeer.allow($0)
         }
         let loop = try StoreLoop(Settings.Redis(port: first.port), peers: [first, second])
         #expect(loop.run { $0.client.isUp })
@@ -126,9 +96,9 @@ struct StoreRedirectTests {
     }
 
     @Test func `another node of the cluster is asked when the one of the settings is gone`() throws {
-        let (first, second) = (try Self.peer(), try Self.peer())
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
         let nodes = "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:\(second.port)\r\n"
-        first.answer = { $0[0] == "CLUSTER" ? nodes : Self.allow($0) }
+        first.answer = { $0[0] == "CLUSTER" ? nodes : RedisPeer.allow($0) }
         let loop = try StoreLoop(Settings.Redis(port: first.port), peers: [first, second])
         #expect(loop.run { $0.client.places.count == 2 })
         first.close()
@@ -141,9 +111,9 @@ struct StoreRedirectTests {
         "WRONGTYPE Operation against a key holding the wrong kind of value", "TRYAGAIN Multiple keys",
     ])
     func `an error that is about the question alone leaves the store up`(text: String) throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer])
-        peer.answer = { Self.isCall($0) ? "-\(text)\r\n" : Self.allow($0) }
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer])
+        peer.answer = { RedisPeer.isCall($0) ? "-\(text)\r\n" : RedisPeer.allow($0) }
         #expect(loop.ask(1))
         #expect(loop.run { $0.answers.count == 1 })
         #expect(loop.answers[0].answers == nil)
@@ -157,9 +127,9 @@ struct StoreRedirectTests {
         "OOM command not allowed when used memory > 'maxmemory'.", "NOAUTH Authentication required.",
     ])
     func `a server that cannot do it is away until it can`(text: String) throws {
-        let peer = try Self.peer()
-        let loop = try Self.upLoop([peer])
-        peer.answer = { $0[0].hasPrefix("EVAL") ? "-\(text)\r\n" : Self.allow($0) }
+        let peer = try RedisPeer.allowing()
+        let loop = try StoreLoop.up([peer])
+        peer.answer = { $0[0].hasPrefix("EVAL") ? "-\(text)\r\n" : RedisPeer.allow($0) }
         #expect(loop.ask(1) && loop.ask(2))
         #expect(loop.run { $0.client.isAway })
         #expect(loop.answers.map(\.handle.index) == [1, 2])
@@ -167,13 +137,15 @@ struct StoreRedirectTests {
         let before = peer.connectionCount
         #expect(loop.run { _ in peer.connectionCount >= before + 2 })
         #expect(loop.client.isAway)
-        peer.answer = Self.allow
+        peer.answer = RedisPeer.allow
         #expect(loop.run { $0.client.isUp })
     }
 
     @Test func `a password that is refused keeps the store away`() throws {
-        let peer = try Self.peer()
-        peer.answer = { $0[0] == "AUTH" ? "-WRONGPASS invalid username-password pair\r\n" : Self.allow($0) }
+        let peer = try RedisPeer.allowing()
+        peer.answer = {
+            $0[0] == "AUTH" ? "-WRONGPASS invalid username-password pair\r\n" : RedisPeer.allow($0)
+        }
         var settings = Settings.Redis(port: peer.port)
         settings.password = "wrong"
         let loop = try StoreLoop(settings, peers: [peer])
@@ -182,13 +154,10 @@ struct StoreRedirectTests {
     }
 
     @Test func `a Sentinel is asked for the master, and asked again when it is none any more`() throws {
-        let (first, second) = (try Self.peer(), try Self.peer())
-        let (gone, sentinel) = (try Self.peer(), try Self.peer())
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
+        let gone = try RedisPeer()
         var master = first.port
-        sentinel.answer = { arguments in
-            guard arguments[0] == "SENTINEL" else { return "-ERR unknown command\r\n" }
-            return "*2\r\n$9\r\n127.0.0.1\r\n$\("\(master)".utf8.count)\r\n\(master)\r\n"
-        }
+        let sentinel = try RedisPeer.sentinel { master }
         gone.close()
         var settings = Settings.Redis(port: gone.port)
         settings.endpoints += Settings.Redis(port: sentinel.port).endpoints
@@ -200,7 +169,7 @@ struct StoreRedirectTests {
         #expect(first.commands.contains(["ROLE"]))
         #expect(loop.ask(1))
         #expect(loop.run { $0.answers.count == 1 })
-        #expect(Self.calls(first).count == 1)
+        #expect(first.calls.count == 1)
 
         // A fail-over: the old master is a replica, and says so.
         master = second.port
@@ -217,15 +186,13 @@ struct StoreRedirectTests {
         #expect(loop.client.node?.address.port == second.port)
         #expect(loop.ask(3))
         #expect(loop.run { $0.answers.count == 3 })
-        #expect(Self.calls(second).count == 1)
+        #expect(second.calls.count == 1)
     }
 
     @Test func `a master that is replaced while it goes on is left`() throws {
-        let (first, second, sentinel) = (try Self.peer(), try Self.peer(), try Self.peer())
+        let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
         var master = first.port
-        sentinel.answer = { _ in
-            "*2\r\n$9\r\n127.0.0.1\r\n$\("\(master)".utf8.count)\r\n\(master)\r\n"
-        }
+        let sentinel = try RedisPeer.sentinel { master }
         var settings = Settings.Redis(port: sentinel.port)
         settings.master = "mymaster"
         let loop = try StoreLoop(settings, peers: [first, second, sentinel])
@@ -242,17 +209,15 @@ struct StoreRedirectTests {
     }
 
     @Test func `a master that a Sentinel still names but is none is not used`() throws {
-        let (old, sentinel) = (try Self.peer(), try Self.peer())
-        sentinel.answer = { _ in
-            "*2\r\n$9\r\n127.0.0.1\r\n$\("\(old.port)".utf8.count)\r\n\(old.port)\r\n"
-        }
-        old.answer = { $0[0] == "ROLE" ? "*2\r\n$5\r\nslave\r\n$1\r\nx\r\n" : Self.allow($0) }
+        let old = try RedisPeer.allowing()
+        let sentinel = try RedisPeer.sentinel { old.port }
+        old.answer = { $0[0] == "ROLE" ? "*2\r\n$5\r\nslave\r\n$1\r\nx\r\n" : RedisPeer.allow($0) }
         var settings = Settings.Redis(port: sentinel.port)
         settings.master = "mymaster"
         let loop = try StoreLoop(settings, peers: [old, sentinel])
         #expect(loop.run { _ in old.connectionCount >= 2 })
         #expect(loop.client.isAway)
-        old.answer = Self.allow
+        old.answer = RedisPeer.allow
         #expect(loop.run { $0.client.isUp })
     }
 }

@@ -23,7 +23,8 @@ struct TrailSearchTests {
         var event = MadeEvent(
             id: id, microseconds: time, user: word(), userName: word(), project: word(),
             targetProject: word(),
-            target: word(), targetParent: maybe(), action: actions.randomElement(using: &numbers)!,
+            target: word(), targetParent: maybe(), created: maybe(),
+            action: actions.randomElement(using: &numbers)!,
             outcome: ["success", "failure", "pending", "unknown"].randomElement(using: &numbers)!,
             status: [200, 404, 503].randomElement(using: &numbers)!, requestID: word(),
             clientRequestID: maybe(), upstreamRequestID: maybe())

@@ -79,10 +79,11 @@ CHANGES = ["POST", "PUT", "DELETE"]
 class House:
     """A gateway with a trail that has every exchange, and the events in it."""
 
-    def __init__(self, tmp_path, simulator, settings=None, **audit):
+    def __init__(self, tmp_path, simulator, settings=None, mode=0o600, **audit):
         self.path = tmp_path / "audit.jsonl"
         key = tmp_path / "audit.key"
         key.write_bytes(KEY)
+        key.chmod(mode)
         tokens = [*harness.demo_tokens(), {**harness.token(TOKEN, harness.DEMO), "user": {"id": USER, "name": "alice"}}]
         simulator.control("POST", "/projects", {"tokens": [f"{TOKEN}:{harness.DEMO}:member"], "servers": 1})
         self.gatehouse = harness.Gatehouse(tmp_path, simulator.url, harness.merged({
@@ -213,6 +214,27 @@ def test_what_was_made_is_the_target(house):
     assert [target["id"] for target in targets] == [made, "by-name", group, port]
     assert targets[3]["parent_id"] == made and targets[3]["typeURI"] == "compute/servers/interfaces"
     assert all(target["project_id"] == harness.DEMO for target in targets)
+
+
+@pytest.mark.parametrize("version", ["2.44", "2.45"])
+def test_an_image_is_named_beside_the_server_it_was_made_of(house, version):
+    """By the answer's Location, and from 2.45 by its content."""
+    server = json.loads(house.ask("GET", "/v2.1/servers")[2])["servers"][0]["id"]
+    status, headers, content = house.ask(
+        "POST", f"/v2.1/servers/{server}/action", {"createImage": {"name": "i"}}, OpenStack_API_Version=f"compute {version}")
+    assert status == 202 and ("Location" in headers) == (version == "2.44")
+    made = json.loads(content)["image_id"] if version == "2.45" else headers["Location"].rsplit("/", 1)[1]
+    event = house.events(2)[1]
+    assert event["action"] == "create/image" and event["target"]["id"] == server
+    assert event["gatehouse"]["created"] == {"typeURI": "compute/images", "id": made}
+
+
+@pytest.mark.parametrize("mode, is_told", [(0o644, True), (0o604, True), (0o640, False), (0o600, False)])
+def test_a_key_that_everybody_can_read_is_told(tmp_path, simulator, mode, is_told):
+    with House(tmp_path, simulator, mode=mode) as house:
+        lines = [line for line in house.gatehouse.errors().splitlines() if "can read the audit trail's key" in line]
+    assert len(lines) == is_told
+    assert all(" warning " in line and str(tmp_path / "audit.key") in line for line in lines)
 
 
 SECRETS = {

@@ -7,7 +7,7 @@ internal import OpenStack
 struct AuditNotes {
     /// Nova's request id.
     var requestID = ShortText()
-    /// What a creation made.
+    /// What a creation made, or an action out of its target.
     var targetID = ShortText()
     /// The id of the event that was written of it, and whether that only said that it had begun.
     var eventID = ShortText()
@@ -81,7 +81,8 @@ extension Worker {
 
     /// Keeps what a creation's answer names as made; `head` and `bytes` are the answer's.
     ///
-    /// - Source: compute API: one object within the top one, whose member `AuditRule.idName` is a text or a number.
+    /// - Source: compute API: one object within the top one, whose member `AuditRule.idName` is a text or a number; or, of
+    ///   what an action makes out of its target, the top one.
     func noteAnswerContent(
         _ exchange: ExchangePointer, _ content: ByteView, _ head: borrowing ResponseHead, _ bytes: ByteView
     ) {
@@ -89,17 +90,24 @@ extension Worker {
             let table = configuration(of: exchange).auditTable
         else { return }
         let name = table.text(rule.idName)
+        let isAtTop = !rule.createdTypeURI.isEmpty
         guard let field = head.fields.find(.contentEncoding), bytes.view(field).count > 0 else {
-            return noteAnswerContent(exchange, content, name)
+            return noteAnswerContent(exchange, content, name, isAtTop)
         }
         guard let coding = ContentCoding.find(bytes.view(field)),
             let plain = try? ContentCoder.decode(content, as: coding, atMost: Self.maxErrorByteCount)
         else { return }
-        plain.withUnsafeBufferPointer { noteAnswerContent(exchange, $0, name) }
+        plain.withUnsafeBufferPointer { noteAnswerContent(exchange, $0, name, isAtTop) }
     }
 
-    private func noteAnswerContent(_ exchange: ExchangePointer, _ content: ByteView, _ name: ByteView) {
+    private func noteAnswerContent(
+        _ exchange: ExchangePointer, _ content: ByteView, _ name: ByteView, _ isAtTop: Bool
+    ) {
         guard tape.read(content) == .whole, tape.nodes[0].kind == .object else { return }
+        guard !isAtTop else {
+            _ = take(0, content, name, exchange)
+            return
+        }
         var index = 1
         while index < Int(tape.nodes[0].next) {
             let value = index + 1

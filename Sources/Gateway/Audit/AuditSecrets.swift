@@ -60,6 +60,20 @@ enum SecretNames {
         return name.withUTF8 { contains($0) }
     }
 
+    /// Tells whether one of the words of a text is the name of a secret; words are of letters, digits, `_` and `-`.
+    static func occur(in text: ByteView) -> Bool {
+        var start = 0
+        for index in 0...text.count {
+            if index < text.count {
+                let byte = text[index]
+                if ASCII.lowercased(byte).isNamePart || byte == 0x5F || byte == 0x2D { continue }
+            }
+            if contains(text.view(start, index - start)) { return true }
+            start = index + 1
+        }
+        return false
+    }
+
     /// Looks for `part` at each place; both are short, or the content is bounded.
     private static func find(_ part: StaticString, in name: ByteView) -> Bool {
         let first = part.utf8Start[0]

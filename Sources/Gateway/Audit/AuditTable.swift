@@ -41,13 +41,13 @@ public final class AuditTable: @unchecked Sendable {
 
     private init(_ builder: AuditTableBuilder) {
         unmatched = builder.unmatched
-        operations = Self.frozen(builder.operations)
-        actions = Self.frozen(builder.actions)
-        bases = Self.frozen(builder.bases)
+        operations = .frozen(builder.operations)
+        actions = .frozen(builder.actions)
+        bases = .frozen(builder.bases)
         apiCount = builder.bases.count
-        secrets = Self.frozen(builder.secrets)
-        words = Self.frozen(builder.words)
-        bytes = Self.frozen(builder.bytes)
+        secrets = .frozen(builder.secrets)
+        words = .frozen(builder.words)
+        bytes = .frozen(builder.bytes)
         byteCount = builder.bytes.count
     }
 
@@ -58,12 +58,6 @@ public final class AuditTable: @unchecked Sendable {
         secrets.deallocate()
         words.deallocate()
         bytes.deallocate()
-    }
-
-    private static func frozen<Element>(_ array: [Element]) -> UnsafePointer<Element> {
-        let block = UnsafeMutablePointer<Element>.allocate(capacity: max(array.count, 1))
-        for (index, element) in array.enumerated() { (block + index).initialize(to: element) }
-        return UnsafePointer(block)
     }
 
     /// The rule for an operation, or for an action of it; both -1 for none.
@@ -105,8 +99,11 @@ struct AuditRule {
     var parentParameter: Int8 = -1
     /// A bit for each parameter of the path that is a secret itself.
     var secretParameters: UInt8 = 0
-    /// The member of a success's content, one object within the top one, that names what was made; empty for none.
+    /// The member of a success's content that names what was made, one object within the top one, or with
+    /// `createdTypeURI` in the top one; empty for none.
     var idName = ByteRange.empty
+    /// Of what is made out of the target and is not the target, such as an image of a server; empty for none.
+    var createdTypeURI = ByteRange.empty
     var firstSecret: Int32 = 0
     var secretCount: Int32 = 0
 

@@ -109,6 +109,10 @@ struct AuditTableBuilder {
         rule.changesState = !Self.isRead(action.auditAction)
         rule.operation = add("\(operation.id):\(action.key)")
         rule.action = add(action.auditAction)
+        if let created = AuditTargets.created(by: action, of: operation) {
+            rule.createdTypeURI = add(created.typeURI)
+            rule.idName = add(created.idName)
+        }
         addSecrets(operation.secrets + action.secrets, to: &rule)
         return rule
     }
@@ -160,6 +164,20 @@ struct AuditTargets {
         "volume_attachments": "volumeId", "remote_consoles": nil, "consoles": nil,
     ]
 
+    /// Actions that make something out of their target. Before 2.45 its reference is in `Location`, from then on its id in
+    /// the content's one member.
+    private static let created: [String: (typeURI: String, idName: String)] = [
+        "servers.action:createImage": ("compute/images", "image_id"),
+        "servers.action:createBackup": ("compute/images", "image_id"),
+    ]
+
+    /// What an action makes that is not its target.
+    static func created(by action: Action, of operation: OpenStack.Operation)
+        -> (typeURI: String, idName: String)?
+    {
+        created["\(operation.id):\(action.key)"]
+    }
+
     init(_ table: OperationTable) {
         for operation in table.operations {
             let form = Self.form(operation.path)
@@ -178,10 +196,10 @@ struct AuditTargets {
         let last = parameters.isEmpty ? nil : parameters.count - 1
         target.parameter = isWithin ? nil : last
         target.parent = isWithin ? last : last.flatMap { $0 > 0 ? $0 - 1 : nil }
-        for (place, name) in parameters.enumerated() {
+        for place in parameters.indices {
             let index = segments.indices.filter { segments[$0].hasPrefix("{") }[place]
             let isSecret =
-                operation.secrets.contains(String(name.dropFirst().dropLast()))
+                operation.secretParameters & 1 << UInt8(place) != 0
                 || index > 0 && SecretNames.contains(String(segments[index - 1]))
             if isSecret { target.secretParameters.append(place) }
         }

@@ -60,7 +60,7 @@ extension Worker {
         buffer.append(",\"observer\":{\"typeURI\":\"service/compute/gateway\",\"id\":\"")
         _ = buffer.appendAuditText(house.via.bytes, atMost: AuditBound.id)
         buffer.append("\",\"name\":\"gatehouse\"}")
-        if exchange.pointee.head.byteCount > 0 { appendAuditPath(exchange, rule, &cuts, to: &buffer) }
+        if exchange.pointee.head.byteCount > 0 { appendAuditPath(exchange, &cuts, to: &buffer) }
         let redacted = rule.recordsContent ? appendAuditContent(exchange, table, rule, to: &buffer) : nil
         appendAuditFacts(exchange, table, rule, status, redacted, cuts, to: &buffer)
         guard !buffer.hasOverflowed else { return }
@@ -117,6 +117,15 @@ extension Worker {
                 buffer.appendAuditMember(
                     ",\"upstream\":\"", $0.url.bytes, atMost: AuditBound.name, .names, &cuts)
             }
+        }
+        if !rule.createdTypeURI.isEmpty, !exchange.pointee.auditNotes.targetID.isEmpty {
+            buffer.append(",\"created\":{\"typeURI\":\"")
+            buffer.append(table.text(rule.createdTypeURI))
+            buffer.append("\"")
+            exchange.pointee.auditNotes.targetID.withView {
+                buffer.appendAuditMember(",\"id\":\"", $0, atMost: AuditBound.id, .ids, &cuts)
+            }
+            buffer.append("}")
         }
         exchange.pointee.auditNotes.requestID.withView {
             buffer.appendAuditMember(

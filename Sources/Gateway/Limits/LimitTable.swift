@@ -111,19 +111,19 @@ public final class LimitTable: @unchecked Sendable {
         sendsFields = builder.limits.sendsFields
         instanceCount = UInt64(builder.instanceCount)
         legacyStatus = builder.limits.legacyStatus
-        facts = Self.frozen(builder.facts)
-        quotas = Self.frozen(builder.quotas)
-        selected = Self.frozen(builder.selected)
+        facts = .frozen(builder.facts)
+        quotas = .frozen(builder.quotas)
+        selected = .frozen(builder.selected)
         unmatched = builder.unmatched
-        operations = Self.frozen(builder.operations)
-        actions = Self.frozen(builder.actions)
-        bases = Self.frozen(builder.bases)
+        operations = .frozen(builder.operations)
+        actions = .frozen(builder.actions)
+        bases = .frozen(builder.bases)
         apiCount = builder.bases.count
         let table = builder.projectTable()
-        projects = Self.frozen(table)
+        projects = .frozen(table)
         projectMask = table.count - 1
-        roles = Self.frozen(builder.roles)
-        bytes = Self.frozen(builder.bytes)
+        roles = .frozen(builder.roles)
+        bytes = .frozen(builder.bytes)
         byteCount = builder.bytes.count
         hasRules = !builder.rules.isEmpty
         usesTokens = builder.rules.contains { $0.per.contains(.token) }
@@ -139,12 +139,6 @@ public final class LimitTable: @unchecked Sendable {
         projects.deallocate()
         roles.deallocate()
         bytes.deallocate()
-    }
-
-    private static func frozen<Element>(_ array: [Element]) -> UnsafePointer<Element> {
-        let block = UnsafeMutablePointer<Element>.allocate(capacity: max(array.count, 1))
-        for (index, element) in array.enumerated() { (block + index).initialize(to: element) }
-        return UnsafePointer(block)
     }
 
     func quota(_ index: UInt16) -> LimitQuotaFacts { quotas[Int(index)] }

@@ -2,49 +2,13 @@ internal import Bytes
 internal import Loop
 internal import TLS
 
-/// A host and a port that a Redis or a Sentinel is reached at.
-struct StorePlace: Equatable, Sendable {
-    /// A name or an IP address; IPv6 without brackets.
-    var host: String
-    var port: UInt16
-
-    var description: String { NetworkAddress(host: host, port: port).description }
-}
-
-/// The commands with which a connection begins.
-struct StoreSetup {
-    /// `AUTH`, where the settings have a password.
-    let authenticate: [UInt8]?
-    /// `SELECT`, where it is not database 0, the only one that a cluster has.
-    let select: [UInt8]?
-    let role: [UInt8]?
-    let master: [UInt8]?
-    let nodes: [UInt8]
-
-    init(_ settings: Settings.Redis) {
-        func made(_ arguments: [String]) -> [UInt8] {
-            guard let command = RedisCommand(arguments) else { preconditionFailure("no memory") }
-            return command.bytes
-        }
-        authenticate = settings.password.map {
-            made(["AUTH"] + (settings.username.map { [$0] } ?? []) + [$0])
-        }
-        select = settings.database == 0 ? nil : made(["SELECT", "\(settings.database)"])
-        role = settings.master == nil ? nil : made(["ROLE"])
-        master = settings.master.map { made(["SENTINEL", "get-master-addr-by-name", $0]) }
-        nodes = made(["CLUSTER", "SLOTS"])
-    }
-}
-
 extension LimitStoreClient {
     private static let connectNanoseconds: UInt64 = 1_000_000_000
     private static let firstBackoff: UInt64 = 100_000_000
     private static let longestBackoff: UInt64 = 2_000_000_000
     private static let masterNanoseconds: UInt64 = 1_000_000_000
-    /// Nodes of a cluster that are remembered.
-    private static let maxPlaceCount = 32
 
-    var place: StorePlace { places[placeIndex % places.count] }
+    var place: NetworkAddress { places[placeIndex % places.count] }
 
     /// The time of a phase other than `up` is over.
     func phaseExpired(_ poller: borrowing Poller, now: UInt64) {
@@ -91,7 +55,7 @@ extension LimitStoreClient {
     // MARK: - An attempt
 
     /// Begins to connect to a place, once its address is known.
-    func reach(_ place: StorePlace, _ poller: borrowing Poller, now: UInt64) {
+    func reach(_ place: NetworkAddress, _ poller: borrowing Poller, now: UInt64) {
         phaseDeadline = now + Self.connectNanoseconds
         if let ip = Self.address(place.host) {
             return connect(SocketAddress(ip: ip, port: place.port), place.host, poller, now: now)
@@ -99,7 +63,7 @@ extension LimitStoreClient {
         resolve(place)
     }
 
-    private func resolve(_ place: StorePlace) {
+    private func resolve(_ place: NetworkAddress) {
         phase = .resolving
         wanted = place
         guard resolving == nil else { return }
@@ -112,7 +76,7 @@ extension LimitStoreClient {
 
     /// What became of the look-up of a name; one that was given up meanwhile means nothing.
     func resolved(
-        _ place: StorePlace, _ addresses: [SocketAddress]?, _ poller: borrowing Poller, now: UInt64
+        _ place: NetworkAddress, _ addresses: [SocketAddress]?, _ poller: borrowing Poller, now: UInt64
     ) {
         resolving = nil
         guard phase == .resolving, let wanted else { return }
@@ -249,7 +213,7 @@ extension LimitStoreClient {
     }
 
     /// Connects anew at once, at `place` where one is given, and is only away if that fails.
-    func renew(at place: StorePlace?, now: UInt64) {
+    func renew(at place: NetworkAddress?, now: UInt64) {
         for connection in [node, other, sentinel] { if let connection { end(connection) } }
         if let place { placeIndex = learn(place) }
         phase = .resting
@@ -259,12 +223,7 @@ extension LimitStoreClient {
 
     /// Remembers a place, and answers its index.
     @discardableResult
-    func learn(_ place: StorePlace) -> Int {
-        if let index = places.firstIndex(of: place) { return index }
-        if places.count == Self.maxPlaceCount { places.removeLast() }
-        places.append(place)
-        return places.count - 1
-    }
+    func learn(_ place: NetworkAddress) -> Int { places.remember(place) }
 
     /// The connection to a node of the cluster that a reply named, made if need be; nil when its address has to be looked up
     /// first, or cannot be reached.
@@ -290,7 +249,7 @@ extension LimitStoreClient {
     }
 
     /// Goes on at the master that a Sentinel named.
-    func found(master place: StorePlace, _ poller: borrowing Poller, now: UInt64) {
+    func found(master place: NetworkAddress, _ poller: borrowing Poller, now: UInt64) {
         guard let ip = Self.address(place.host) else {
             phaseDeadline = now + Self.connectNanoseconds
             return resolve(place)

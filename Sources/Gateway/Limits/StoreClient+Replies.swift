@@ -12,12 +12,16 @@ extension LimitStoreClient {
         case .giveBack:
             if reply.pointee.kind == .error { repeated(question, connection, poller, now: now) }
         case .probe: probeAnswered(question, connection, poller, now: now)
-        case .authenticate, .select:
+        case .authenticate:
+            if reply.pointee.kind == .error {
+                lost(connection, RedisError.refusal(reply.pointee.text()), isEnd: false, now: now)
+            }
+        case .select:
             if reply.pointee.kind == .error { refused(connection, now: now) }
         case .role:
             if reply.pointee.kind == .error {
                 refused(connection, now: now)
-            } else if !reply.pointee.text(1).equals("master") {
+            } else if !reply.pointee.isOfMaster {
                 lost(connection, "it is no master", isEnd: false, now: now)
             }
         case .master: masterNamed(connection, poller, now: now)
@@ -115,12 +119,12 @@ extension LimitStoreClient {
         guard let target = node(of: redirect, from: connection, poller, now: now) else {
             // Only a name's address is worth a new start: what cannot be reached is found to be away by itself.
             if !asks, connection === node, !redirect.host.isEmpty, Self.address(redirect.host) == nil {
-                renew(at: StorePlace(host: redirect.host, port: redirect.port), now: now)
+                renew(at: redirect.address(from: connection.host), now: now)
             }
             return false
         }
         if !asks {
-            learn(StorePlace(host: target.host, port: redirect.port))
+            learn(NetworkAddress(host: target.host, port: redirect.port))
             // From now on it has the keys; who was asked before answers what it still owes.
             if connection === node, target === other { swap(&node, &other) }
         }
@@ -160,10 +164,9 @@ extension LimitStoreClient {
         case .ask, .tryAgain: probed(now: now)
         case .moved:
             guard let redirect = RedisRedirect(text) else { return refused(connection, now: now) }
-            let host = redirect.host.isEmpty ? connection.host : redirect.host
             redirectCount += 1
             guard redirectCount <= 5 else { return failed("the nodes send each other on", now: now) }
-            renew(at: StorePlace(host: host, port: redirect.port), now: now)
+            renew(at: redirect.address(from: connection.host), now: now)
         default: refused(connection, now: now)
         }
     }
@@ -172,38 +175,17 @@ extension LimitStoreClient {
         guard connection === sentinel, phase == .seeking || phase == .up else { return }
         let reply = connection.reply
         guard reply.pointee.kind != .error else { return refused(connection, now: now) }
-        guard reply.pointee.elementCount() == 2, let number = Decimal.read(reply.pointee.text(2)),
-            let port = UInt16(exactly: number), port > 0
-        else { return lost(connection, "the Sentinel knows no such master", isEnd: false, now: now) }
-        let place = StorePlace(host: reply.pointee.text(1).string, port: port)
+        guard let place = reply.pointee.master else {
+            return lost(connection, "the Sentinel knows no such master", isEnd: false, now: now)
+        }
         if phase == .seeking { return found(master: place, poller, now: now) }
         // A name's address is not known here; the connection to what it meant before ends by itself.
         guard let node, let ip = Self.address(place.host) else { return }
-        if node.address != SocketAddress(ip: ip, port: port) { renew(at: nil, now: now) }
+        if node.address != SocketAddress(ip: ip, port: place.port) { renew(at: nil, now: now) }
     }
 
     /// Remembers all nodes of a cluster, so that another one can be asked when this one is gone.
-    ///
-    /// - Source: `CLUSTER SLOTS`: of each range its first and last slot, then nodes as host, port, id and more.
     private func learnNodes(_ connection: RedisConnection) {
-        let reply = connection.reply
-        var range = 1
-        for _ in 0..<reply.pointee.elementCount() {
-            let end = reply.pointee.end(of: range)
-            // Past the array itself and its two numbers.
-            var node = range + 3
-            while node < end {
-                if reply.pointee.elementCount(node) >= 2, let number = reply.pointee.integer(node + 2),
-                    let port = UInt16(exactly: number), port > 0
-                {
-                    let host = reply.pointee.text(node + 1)
-                    if host.count < 256, !host.equals("?") {
-                        learn(StorePlace(host: host.isEmpty ? connection.host : host.string, port: port))
-                    }
-                }
-                node = reply.pointee.end(of: node)
-            }
-            range = end
-        }
+        connection.reply.pointee.forEachNode(from: connection.host) { learn($0) }
     }
 }

@@ -45,11 +45,11 @@ final class LimitStoreClient {
     /// What is to be told to exchanges, in the order in which it came.
     var answered: [(handle: Handle, answers: StoreAnswers?)] = []
     /// A name to look up; the worker takes it.
-    var nameToResolve: StorePlace?
+    var nameToResolve: NetworkAddress?
     /// The one that is being looked up: never two, however long it takes.
-    var resolving: StorePlace?
+    var resolving: NetworkAddress?
     /// The one whose addresses are waited for.
-    var wanted: StorePlace?
+    var wanted: NetworkAddress?
     /// No questions any more: it ends with its last one.
     private(set) var isLeaving = false
 
@@ -59,7 +59,7 @@ final class LimitStoreClient {
     var other: RedisConnection?
     var sentinel: RedisConnection?
     /// What is tried, in turn: what the settings name, then what was learnt of a cluster.
-    var places: [StorePlace]
+    var places: [NetworkAddress]
     var placeIndex = 0
     /// Which address of a name that has several.
     var addressIndex = 0
@@ -71,7 +71,7 @@ final class LimitStoreClient {
     /// `{gatehouse}:`, which puts all keys in one slot of a cluster.
     let prefix: Content
     let deadlineNanoseconds: UInt64
-    let setup: StoreSetup
+    let setup: RedisSetup
     // Not asked of the type each time, which costs a check of whether they were made.
     let takeScript = StoreScript.take
     let giveBackScript = StoreScript.giveBack
@@ -87,8 +87,8 @@ final class LimitStoreClient {
         let settings = store.settings
         prefix = Content(text: "{\(settings.prefix)}:")
         deadlineNanoseconds = settings.deadline.nanoseconds
-        setup = StoreSetup(settings)
-        places = settings.endpoints.map { StorePlace(host: $0.address.host, port: $0.address.port) }
+        setup = RedisSetup(settings)
+        places = settings.endpoints.map(\.address)
         phaseDeadline = now
         alarm = try Alarm()
         alarm.set(now)

@@ -7,7 +7,7 @@ extension Worker {
     /// Appends one JSON line for an exchange; a full buffer drops the line and counts it.
     ///
     /// - Shape: members in a fixed order, durations in microseconds, the token never among them; the target is cut at
-    ///   2 KiB, roles at 512 bytes. Bytes outside printable ASCII are escaped one by one, so that the line is always valid JSON.
+    ///   2 KiB, secrets in it are `***`, roles are cut at 512 bytes. Bytes outside printable ASCII are escaped one by one, so that the line is always valid JSON.
     ///   `time` less `total` is when it began, to the millisecond: `limits simulate` goes by that.
     func writeAccessLine(_ exchange: ExchangePointer, endedAt: UInt64, microseconds: UInt64) {
         guard let accessLog else { return }
@@ -65,8 +65,7 @@ extension Worker {
             line.append(",\"method\":\"")
             appendEscaped(bytes.view(exchange.pointee.head.methodName))
             line.append("\",\"target\":\"")
-            let target = bytes.view(exchange.pointee.head.target.whole)
-            appendEscaped(target.view(0, min(2_048, target.count)))
+            appendTarget(exchange)
             line.append("\"")
         }
         if exchange.pointee.head.version == .http2 { line.append(",\"protocol\":\"HTTP/2\"") }
@@ -112,6 +111,25 @@ extension Worker {
         line.append("}}\n")
         if flushesAt == 0 { flushesAt = now + 100_000_000 }
         if line.hasOverflowed || !accessLog.append(line.readable) { counters.accessLinesDropped += 1 }
+    }
+
+    /// The target within its limit, with secrets hidden as the trail hides them.
+    private func appendTarget(_ exchange: ExchangePointer) {
+        // A line may be written while an answer is, parts of which stand in `key`.
+        swap(&key, &auditKey)
+        defer { swap(&key, &auditKey) }
+        var room = 2_048
+        func append(_ run: ByteView) {
+            let count = min(room, run.count)
+            appendEscaped(run.view(0, count))
+            room -= count
+        }
+        let target = exchange.pointee.head.target
+        if target.form == .absolute {
+            append(
+                exchange.pointee.headBytes.view(target.whole.lower, target.path.lower - target.whole.lower))
+        }
+        forEachRun(ofTargetOf: exchange, append)
     }
 
     /// The action in the content, where that was read so far and the operation has one of that name.

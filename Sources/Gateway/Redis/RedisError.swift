@@ -33,6 +33,19 @@ enum RedisError: UInt8 {
         }
     }
 
+    /// An error reply in words, for the log: its first 200 bytes.
+    static func words(_ text: ByteView) -> String {
+        text.count <= 200 ? text.string : text.view(0, 200).string + "…"
+    }
+
+    /// Why credentials were refused, for the log: without anything of them.
+    ///
+    /// - Shape: up to the first quote, since a server that does not know the command says with which arguments it came.
+    static func refusal(_ text: ByteView) -> String {
+        let end = text.firstIndex { $0 == 0x22 || $0 == 0x27 || $0 == 0x60 } ?? text.count
+        return "AUTH: " + words(text.view(0, end).trimmed())
+    }
+
     /// Before Redis 7 what a script met stands within the text of an `ERR`.
     private static func isUnusable(_ text: ByteView) -> Bool {
         if text.starts(with: "ERR") {
@@ -73,5 +86,10 @@ struct RedisRedirect: Equatable {
     init(host: String, port: UInt16) {
         self.host = host
         self.port = port
+    }
+
+    /// Where that is, said by the server at `host`.
+    func address(from host: String) -> NetworkAddress {
+        NetworkAddress(host: self.host.isEmpty ? host : self.host, port: port)
     }
 }

@@ -78,6 +78,9 @@ struct RedisReader: ~Copyable {
     /// The reply that `next` found; lent until `next` is called again.
     var reply: UnsafePointer<RedisReply> { UnsafePointer(place) }
 
+    /// Whether nothing is left of what came but the reply that `next` found.
+    var isEmpty: Bool { reader.pointee.len == reader.pointee.pos && reader.pointee.ridx < 0 }
+
     /// Takes what came; false when it cannot be kept.
     mutating func feed(_ bytes: ByteView) -> Bool {
         guard let start = bytes.baseAddress else { return true }

@@ -90,14 +90,8 @@ extension Worker {
                 return verdict
             }
         }
-        message.removeAll()
         // Whether the content is any good is Validate's to say; without an action the operation's own rules count.
-        if case .valid(_, let action?) = table.validateContent(
-            operation: exchange.pointee.operation, mediaType: nil, content: exchange.pointee.content.readable,
-            tape: &tape, scratch: &scratch, message: &message)
-        {
-            exchange.pointee.action = action
-        }
+        readAction(exchange, table)
         return nil
     }
 }

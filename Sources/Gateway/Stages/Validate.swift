@@ -66,7 +66,11 @@ extension Worker {
     }
 
     private func validateContent(_ exchange: ExchangePointer, _ table: OperationTable) -> Verdict? {
-        guard rulesCount(exchange) else { return nil }
+        guard rulesCount(exchange) else {
+            // Records name it all the same.
+            if audit != nil || accessLog != nil { readAction(exchange, table) }
+            return nil
+        }
         let bytes = exchange.pointee.headBytes
         let type = exchange.pointee.head.fields.find(.contentType).map { bytes.view($0) }
         message.removeAll()
@@ -80,6 +84,20 @@ extension Worker {
         case .refused(let status):
             let failure = status == 415 ? Failure.mediaTypeUnsupported : .contentMalformed
             return refuseByRule(exchange, failure, status: status)
+        }
+    }
+
+    /// Keeps the action that collected content names, whatever else may be wrong with the content.
+    func readAction(_ exchange: ExchangePointer, _ table: OperationTable) {
+        guard exchange.pointee.action < 0, exchange.pointee.contentComplete,
+            table[exchange.pointee.operation].hasActions
+        else { return }
+        message.removeAll()
+        if case .valid(_, let action?) = table.validateContent(
+            operation: exchange.pointee.operation, mediaType: nil, content: exchange.pointee.content.readable,
+            tape: &tape, scratch: &scratch, message: &message)
+        {
+            exchange.pointee.action = action
         }
     }
 

@@ -28,7 +28,7 @@ extension Worker {
         guard reportBudget.take(now) else { return }
         scratch.removeAll()
         exchange.pointee.requestID.append(to: &scratch)
-        let words = message.readable
+        let words = Self.loggable(message.readable)
         reportLog.notice(
             "would be refused",
             metadata: [
@@ -37,6 +37,20 @@ extension Worker {
                 "status": .stringConvertible(status),
                 "message": .string(words.view(0, min(256, words.count)).string),
             ])
+    }
+}
+
+extension Worker {
+    /// A message as the log may have it: one that names a secret, as far as the value that it quotes.
+    private static func loggable(_ words: ByteView) -> ByteView {
+        guard SecretNames.occur(in: words) else { return words }
+        // `Invalid input for field/attribute adminPass. Value: …` is how Nova puts it; other words may be a value wholly.
+        let mark: StaticString = ". Value: "
+        let last = words.count - mark.utf8CodeUnitCount
+        guard last >= 0,
+            let end = (0...last).first(where: { words.view($0, mark.utf8CodeUnitCount).equals(mark) })
+        else { return words.view(0, 0) }
+        return words.view(0, end)
     }
 }
 

@@ -176,6 +176,16 @@ public struct Operation: Sendable {
     public var actions: [Action] = []
     public var responseCodes: [Int] = []
 
+    /// A bit for each parameter of the path, from the first, that `secrets` names.
+    public var secretParameters: UInt8 {
+        let names = path.split(separator: "/").filter { $0.hasPrefix("{") }.prefix(
+            RouteMatch.maximumParameterCount)
+        return names.enumerated().reduce(0) { bits, name in
+            secrets.contains(String(name.element.dropFirst().dropLast()))
+                ? bits | 1 << UInt8(name.offset) : bits
+        }
+    }
+
     /// Whether it may change something upstream, so that stored lists of the project are not fresh any more.
     public var isWrite: Bool { !method.isSafe }
 }

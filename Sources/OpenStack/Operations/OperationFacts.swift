@@ -18,6 +18,8 @@ public struct OperationFacts {
     public let isWrite: Bool
     public let requiresAdmin: Bool
     public let hasActions: Bool
+    /// A bit for each parameter of the path, from the first, that the definition calls a secret.
+    public let secretParameters: UInt8
     public let cacheClass: CacheClass
     public let cacheScope: CacheScope
     public let content: ContentMode

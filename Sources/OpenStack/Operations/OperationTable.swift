@@ -73,32 +73,32 @@ public final class OperationTable: @unchecked Sendable {
         limitClasses = builder.limitClasses
         publishedRates = builder.definition.limitClasses.map(\.rate)
         maximum = builder.definition.maximum
-        let frozenBytes = Self.frozen(builder.bytes)
+        let frozenBytes = UnsafePointer.frozen(builder.bytes)
         bytes = frozenBytes
         byteCount = builder.bytes.count
         let all = ByteView(start: frozenBytes, count: builder.bytes.count)
         actionCount = builder.definition.operations.reduce(0) { $0 + $1.actions.count }
-        facts = Self.frozen(builder.facts(in: all))
-        actions = Self.frozen(builder.actionFacts(in: all))
-        rules = Self.frozen(builder.rules)
-        choices = Self.frozen(builder.choices)
-        nodes = Self.frozen(builder.nodes)
-        edges = Self.frozen(builder.edges)
-        methods = Self.frozen(builder.methods)
-        roots = Self.frozen(builder.roots)
+        facts = .frozen(builder.facts(in: all))
+        actions = .frozen(builder.actionFacts(in: all))
+        rules = .frozen(builder.rules)
+        choices = .frozen(builder.choices)
+        nodes = .frozen(builder.nodes)
+        edges = .frozen(builder.edges)
+        methods = .frozen(builder.methods)
+        roots = .frozen(builder.roots)
         rootCount = builder.roots.count
-        discovery = Self.frozen(builder.discovery)
+        discovery = .frozen(builder.discovery)
         discoveryCount = builder.discovery.count
         discoveryOperation = builder.discoveryOperation
-        mediaTypes = Self.frozen(builder.mediaTypes)
+        mediaTypes = .frozen(builder.mediaTypes)
         mediaTypeCount = builder.mediaTypes.count
-        allowValues = Self.frozen(builder.allowValues)
-        patternSteps = Self.frozen(builder.patterns.steps)
-        patternRanges = Self.frozen(builder.patterns.ranges)
+        allowValues = .frozen(builder.allowValues)
+        patternSteps = .frozen(builder.patterns.steps)
+        patternRanges = .frozen(builder.patterns.ranges)
         schemas = SchemaPointers(
-            nodes: Self.frozen(builder.schemas.nodes), keywords: Self.frozen(builder.schemas.keywords),
-            members: Self.frozen(builder.schemas.members), links: Self.frozen(builder.schemas.links),
-            texts: Self.frozen(builder.schemas.texts), constants: Self.frozen(builder.schemas.constants),
+            nodes: .frozen(builder.schemas.nodes), keywords: .frozen(builder.schemas.keywords),
+            members: .frozen(builder.schemas.members), links: .frozen(builder.schemas.links),
+            texts: .frozen(builder.schemas.texts), constants: .frozen(builder.schemas.constants),
             patternSteps: patternSteps, patternRanges: patternRanges, bytes: frozenBytes)
     }
 
@@ -123,12 +123,6 @@ public final class OperationTable: @unchecked Sendable {
         schemas.links.deallocate()
         schemas.texts.deallocate()
         schemas.constants.deallocate()
-    }
-
-    private static func frozen<Element>(_ array: [Element]) -> UnsafePointer<Element> {
-        let block = UnsafeMutablePointer<Element>.allocate(capacity: max(array.count, 1))
-        for (index, element) in array.enumerated() { (block + index).initialize(to: element) }
-        return UnsafePointer(block)
     }
 
     /// The facts of an operation by its index; traps past the end.

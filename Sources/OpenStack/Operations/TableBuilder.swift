@@ -247,6 +247,7 @@ struct TableBuilder {
                 limitClass: limitClasses.firstIndex(of: operation.limitClass) ?? 0, method: operation.method,
                 isDiscovery: operation.isDiscovery, isWrite: operation.isWrite,
                 requiresAdmin: operation.requiresAdmin, hasActions: !operation.actions.isEmpty,
+                secretParameters: operation.secretParameters,
                 cacheClass: operation.cacheClass, cacheScope: operation.cacheScope,
                 content: operation.content,
                 maxContentByteCount: operation.maxContentByteCount, minimum: operation.minimum ?? .lowest,

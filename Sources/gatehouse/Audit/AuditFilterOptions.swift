@@ -10,7 +10,7 @@ struct AuditFilterOptions: ParsableArguments {
     @Option(help: "The project of the token or of the target, by its id.")
     var project: String?
 
-    @Option(help: "What was acted on, or what that belongs to, by its id.")
+    @Option(help: "What was acted on, what that belongs to, or what was made of it; by its id.")
     var target: String?
 
     @Option(help: "The action, such as update/reboot; update is about all that begin with update/.")

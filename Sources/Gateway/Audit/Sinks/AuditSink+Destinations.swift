@@ -6,7 +6,7 @@ extension AuditSink {
         switch settings {
         case .syslog(let settings): return try SyslogDestination(settings)
         case .rabbitMQ(let settings): return try RabbitDestination(settings)
-        case .redis: throw ServiceError("redis is not available in this version")
+        case .redis(let settings): return try RedisStreamDestination(settings)
         }
     }
 }

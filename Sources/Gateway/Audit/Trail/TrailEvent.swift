@@ -20,6 +20,8 @@ public struct TrailEvent {
     public var target = ByteView(start: nil, count: 0)
     /// What the target belongs to, such as the server of an interface.
     public var targetParent = ByteView(start: nil, count: 0)
+    /// What an action made out of the target, such as an image of a server.
+    public var created = ByteView(start: nil, count: 0)
     public var targetProject = ByteView(start: nil, count: 0)
     /// Ours; the client's own; that of the service behind.
     public var requestID = ByteView(start: nil, count: 0)
@@ -86,6 +88,10 @@ public struct TrailEvent {
         _ = JSONScanner.forEachMember(of: object) { key, value in
             switch key {
             case _ where key.equals("status") && event.status.isEmpty: event.status = Self.inside(value)
+            case _ where key.equals("created"):
+                if let id = JSONScanner.member("id", of: value) {
+                    event.created = Self.inside(value.view(id))
+                }
             case _ where key.equals("upstream_request_id"): event.upstreamRequestID = Self.inside(value)
             case _ where key.equals("first"): event.first = Self.inside(value)
             case _ where key.equals("last"): event.last = Self.inside(value)

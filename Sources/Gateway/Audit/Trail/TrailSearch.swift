@@ -72,7 +72,9 @@ extension TrailFilter {
         if let project, !Self.equals(event.project, project), !Self.equals(event.targetProject, project) {
             return false
         }
-        if let target, !Self.equals(event.target, target), !Self.equals(event.targetParent, target) {
+        if let target, !Self.equals(event.target, target), !Self.equals(event.targetParent, target),
+            !Self.equals(event.created, target)
+        {
             return false
         }
         if let outcome, !Self.equals(event.outcome, outcome) { return false }
