@@ -63,8 +63,8 @@ static inline int CRabbitMQ_encodeProperties(amqp_bytes_t messageID, uint64_t se
     amqp_basic_properties_t properties;
     memset(&properties, 0, sizeof properties);
     properties._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_CONTENT_ENCODING_FLAG |
-                        AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_PRIORITY_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG |
-                        AMQP_BASIC_TIMESTAMP_FLAG | AMQP_BASIC_APP_ID_FLAG;
+                        AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG | AMQP_BASIC_TIMESTAMP_FLAG |
+                        AMQP_BASIC_APP_ID_FLAG;
     properties.content_type = CRabbitMQ_bytes("application/json", 16);
     properties.content_encoding = CRabbitMQ_bytes("utf-8", 5);
     properties.delivery_mode = AMQP_DELIVERY_PERSISTENT;

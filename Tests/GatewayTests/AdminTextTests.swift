@@ -70,7 +70,13 @@ struct AdminTextTests {
 
     @Test func `the metrics of two workers are told as one`() throws {
         let (status, type, text) = AdminText.render(
-            .metrics, Self.whole(), cache: (count: 7, byteCount: 8, evictedCount: 9))
+            .metrics, Self.whole(), cache: (count: 7, byteCount: 8, evictedCount: 9),
+            sinks: [
+                AuditSink.State(
+                    name: "syslog", settledCount: 3, repeatedCount: 1, failureCount: 2, isFailing: true,
+                    lagByteCount: 4_096, lagMicroseconds: 1_500_000),
+                AuditSink.State(name: "far.away-2"),
+            ])
         #expect(status == 200)
         #expect("\(type)" == "text/plain; version=0.0.4; charset=utf-8")
         try check("metrics.txt", text)

@@ -89,6 +89,7 @@ final class SinkFixture {
         try sink.start()
         #expect(destination.wait { $0.settled.count >= count })
         try end(sink)
+        #expect(sink.state.lagByteCount == 0 && sink.state.lagMicroseconds == 0)
     }
 
     /// Ends a sink once it has sent everything.

@@ -144,6 +144,18 @@ struct SinkReaderTests {
         #expect(byteCount <= SinkReader.maxByteCount && events.count <= SinkReader.maxEventCount)
     }
 
+    @Test func `a rotated file's name is behind all others of its second, whichever are gone`() throws {
+        let fixture = try SinkFixture()
+        let time = "2026-09-01T10:00:00.000000Z"
+        let stem = fixture.path + ".20260901T100000Z-"
+        #expect(AuditNames.rotated(fixture.path, time: time) == stem + "1")
+        for number in [2, 9, 10] { try Data().write(to: URL(fileURLWithPath: "\(stem)\(number)")) }
+        #expect(AuditNames.rotated(fixture.path, time: time) == stem + "11")
+        try Data().write(to: URL(fileURLWithPath: stem + "1000"))
+        #expect(AuditNames.rotated(fixture.path, time: time) == nil)
+        #expect(AuditNames.rotated(fixture.path, time: "2026-09-01T10:00:01")?.hasSuffix("01Z-1") == true)
+    }
+
     @Test func `a cursor is what was written, and nothing else is one`() throws {
         let fixture = try SinkFixture()
         fixture.write(3)

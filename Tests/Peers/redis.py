@@ -126,6 +126,21 @@ class Redis(harness.Process):
         finally:
             client.close()
 
+    def role(self):
+        """What it says to ROLE; nothing when a Sentinel just changes that, which ends every connection."""
+        try:
+            return self.ask("ROLE")
+        except ConnectionError:
+            return [None]
+
+    def is_master(self):
+        return self.role()[0] == "master"
+
+    def follows(self):
+        """Whether it is a replica that has its master's data and gets what is new."""
+        role = self.role()
+        return role[0] == "slave" and role[3] == "connected"
+
     def calls(self, command):
         """How often a command was run, scripts' own calls among them."""
         client = self.client()

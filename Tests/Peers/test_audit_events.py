@@ -237,6 +237,23 @@ def test_a_key_that_everybody_can_read_is_told(tmp_path, simulator, mode, is_tol
     assert all(" warning " in line and str(tmp_path / "audit.key") in line for line in lines)
 
 
+@pytest.mark.parametrize("mode, insecure", [(0o644, True), (0o600, False)])
+def test_a_sink_that_believes_whoever_answers_and_its_key_that_everybody_can_read_are_told(tmp_path, simulator, mode, insecure):
+    key = tmp_path / "sink.key"
+    key.write_bytes((sealed.CERTIFICATES / "client.key").read_bytes())
+    key.chmod(mode)
+    tls = {"certificate": sealed.path("client.crt"), "private_key": str(key)}
+    tls.update({"insecure": True} if insecure else {"ca": str(sealed.CA)})
+    # Nobody listens there, which is none of a start's troubles.
+    holder, port = harness.reserve_port()
+    syslog = {"name": "logs", "url": f"tls://{harness.LOOPBACK}:{port}", "tls": tls}
+    sinks = [{"file": {"path": str(tmp_path / "audit.jsonl")}}, {"syslog": syslog}]
+    with holder, House(tmp_path, simulator, sinks=sinks) as house:
+        warnings = [line for line in house.gatehouse.errors().splitlines() if " warning " in line]
+    assert sum("whoever answers is believed" in line and "audit.sinks: logs" in line for line in warnings) == insecure
+    assert sum("can read a private key" in line and str(key) in line for line in warnings) == (mode == 0o644)
+
+
 SECRETS = {
     "servers": {"server": {
         "name": "a", "imageRef": "", "flavorRef": "1", "adminPass": MARK, "user_data": MARK,

@@ -229,7 +229,7 @@ def test_a_sentinel_names_the_new_master(tmp_path, simulator, figures):
         with redis.Redis(tmp_path / "two", *followed, "--replicaof", harness.LOOPBACK, one.port) as two:
             with redis.Sentinel(tmp_path / "sentinel", one) as sentinel:
                 harness.wait_until(
-                    lambda: sentinel.ask("SENTINEL", "REPLICAS", "mymaster") and follows(two), 30, "the replica is known")
+                    lambda: sentinel.ask("SENTINEL", "REPLICAS", "mymaster") and two.follows(), 30, "the replica is known")
                 place = {
                     "sentinels": [f"{harness.LOOPBACK}:{port}" for port in (redis.free_port(), sentinel.port)],
                     "master": "mymaster"}
@@ -239,12 +239,12 @@ def test_a_sentinel_names_the_new_master(tmp_path, simulator, figures):
                         clients.more(50)
                         # Wanted by an operator: the old master lives on as a replica.
                         sentinel.ask("SENTINEL", "FAILOVER", "mymaster")
-                        harness.wait_until(lambda: two.ask("ROLE")[0] == "master" and follows(one), 30, "the fail-over")
+                        harness.wait_until(lambda: two.is_master() and one.follows(), 30, "the fail-over")
                         clients.more(50)
                         # Not wanted by anybody; who is left has nobody to follow.
                         one.ask("CONFIG", "SET", "min-replicas-to-write", 0)
                         two.kill()
-                        harness.wait_until(lambda: one.ask("ROLE")[0] == "master", 30, "the old master is master")
+                        harness.wait_until(one.is_master, 30, "the old master is master")
                         clients.more(50)
                         clients.target.put(None)
                         wait_for_all(gatehouse)
@@ -253,7 +253,3 @@ def test_a_sentinel_names_the_new_master(tmp_path, simulator, figures):
         # milliseconds' worth of what comes, mostly nothing.
         trail = check(audit.Files(directory), entries_of(one), figures, "two fail-overs", may_lose=20)
         assert not trail.missing(clients.answers)
-
-
-def follows(server):
-    return server.ask("ROLE")[0] == "slave" and "master_link_status:up" in server.ask("INFO", "replication")

@@ -21,7 +21,8 @@ struct ImportTests {
         (
             "Gateway",
             [
-                "Bytes", "HTTP", "TLS", "Loop", "OpenStack", "COpenSSL", "CHiredis", "CRabbitMQ", "Yams", "Logging",
+                "Bytes", "HTTP", "TLS", "Loop", "OpenStack", "COpenSSL", "CHiredis", "CRabbitMQ", "Yams",
+                "Logging",
                 "Dispatch", "Foundation",
             ]
         ),

@@ -5,7 +5,7 @@ extension AuditSink {
     static func destination(of settings: Settings.AuditSink.Destination) throws -> any SinkDestination {
         switch settings {
         case .syslog(let settings): return try SyslogDestination(settings)
-        case .rabbitMQ: throw ServiceError("rabbitmq is not available in this version")
+        case .rabbitMQ(let settings): return try RabbitDestination(settings)
         case .redis(let settings): return try RedisStreamDestination(settings)
         }
     }
