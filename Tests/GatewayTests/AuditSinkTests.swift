@@ -69,7 +69,7 @@ struct AuditSinkTests {
         #expect(sink.state.lagByteCount > state.lagByteCount + 10_000)
         destination.with { $0.failingSettles = [1] }
         destination.release()
-        #expect(destination.wait { $0.settleCount == 1 && $0.closeCount == 1 })
+        #expect(destination.wait { $0.settleCount >= 1 && $0.closeCount >= 1 })
         #expect(destination.wait { $0.settled.count == 200 })
         try fixture.end(sink)
         #expect(sink.state.lagByteCount == 0 && !sink.state.isFailing)
@@ -117,8 +117,8 @@ struct AuditSinkTests {
         sink.end(.drains)
         #expect(!sink.waitForEnd(until: MonotonicClock.now() + 1_000_000))
         sink.stop()
-        // Far less than a step may take by itself.
-        #expect(sink.waitForEnd(until: MonotonicClock.now() + 5_000_000_000))
+        #expect(sink.waitForEnd(until: MonotonicClock.now() + 60_000_000_000))
+        #expect(destination.with { $0.hangEnd } == "Gatehouse stops", "and not the end of its time")
         #expect(sink.state.failureCount == 0, "to be stopped is no failure")
         destination.release()
         try fixture.run(destination, until: 20)
@@ -226,7 +226,7 @@ struct AuditSinkTests {
         #expect(Self.settled(destination) == Array(0..<10) + Array(0..<10))
     }
 
-    @Test func `ending all sinks takes no longer than they are given`() throws {
+    @Test func `ending all sinks waits for those that can, and stops the others`() throws {
         let fixture = try SinkFixture()
         let sinks = AuditSinks(fixture.trail)
         let destinations = try (0..<3).map { _ in try MemoryDestination { $0.hangs = true } }
@@ -238,11 +238,10 @@ struct AuditSinkTests {
         #expect(sinks.adopt(change).isEmpty)
         for destination in destinations { #expect(destination.wait { $0.isHanging }) }
         destinations[1].release()
-        let before = MonotonicClock.now()
         sinks.end()
-        let duration = MonotonicClock.now() - before
-        // All three in the time of one; a step alone may take 10 s.
-        #expect(duration < 8_000_000_000)
+        for sink in change.begun { #expect(sink.waitForEnd(until: MonotonicClock.now() + 60_000_000_000)) }
+        // A step by itself may take longer than all of them have together.
+        #expect(destinations.map { $0.with { $0.hangEnd } } == ["Gatehouse stops", "", "Gatehouse stops"])
         #expect(destinations.map { Self.settled($0).count } == [0, 10, 0])
         #expect(sinks.states.map { $0.lagByteCount == 0 } == [false, true, false])
     }

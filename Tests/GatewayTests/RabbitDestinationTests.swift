@@ -170,6 +170,7 @@ struct RabbitDestinationTests {
     }
 
     @Test func `a broker that is low on memory is waited for, and named at the deadline`() throws {
+        let seen = Seen()
         let peer = try RabbitPeer { talk, _ in
             try talk.logIn()
             try talk.open()
@@ -177,15 +178,17 @@ struct RabbitDestinationTests {
             try talk.send(0x000A_003C, Talk.short("low on memory"), channel: 0)
             try talk.send(0x000A_003D, channel: 0)
             try talk.confirm(1)
-            _ = try talk.message()
             try talk.send(0x000A_003C, Talk.short("low on memory"), channel: 0)
             // A heartbeat in between is nothing.
             try talk.write([8, 0, 0, 0, 0, 0, 0, 0xCE])
-            _ = try talk.method(0x000A_0032)
+            seen.number.withLock { $0 = 1 }
+            _ = try talk.read(1)
         }
         try Self.with(peer) { destination, deadline in
             try Self.send([MadeEvent().text], destination, deadline)
             try destination.settle(deadline)
+            let late = MonotonicClock.now() + 20_000_000_000
+            while seen.number.withLock({ $0 }) == 0, MonotonicClock.now() < late { usleep(1_000) }
             let short = SinkDeadline(.milliseconds(300), stopDescriptor: -1)
             let failure = #expect(throws: SinkFailure.self) {
                 try Self.send([MadeEvent().text], destination, short)
@@ -205,15 +208,17 @@ struct RabbitDestinationTests {
             _ = try talk.message()
             try talk.confirm(1)
             if number == 1 { try talk.send(0x000A_0032, Talk.refusal(320, "CONNECTION_FORCED"), channel: 0) }
+            try talk.end()
             seen.number.withLock { $0 = number + 1 }
         }
         try Self.with(peer) { destination, deadline in
             for count in 1...3 {
                 try Self.send([MadeEvent().text], destination, deadline)
                 try destination.settle(deadline)
-                // The end of the connection is seen only once it is there.
-                while seen.number.withLock({ $0 }) < count { usleep(1_000) }
-                usleep(20_000)
+                let late = MonotonicClock.now() + 20_000_000_000
+                while seen.number.withLock({ $0 }) < count, MonotonicClock.now() < late { usleep(1_000) }
+                let ended = seen.number.withLock { $0 }
+                #expect(ended == count)
             }
         }
     }

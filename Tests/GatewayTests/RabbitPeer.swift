@@ -164,6 +164,21 @@ final class RabbitPeer: @unchecked Sendable {
             return (publish, header.payload, content, sizes)
         }
 
+        /// Ends our half, and returns once the other side's kernel has all of it.
+        func end() throws {
+            shutdown(descriptor, Int32(SHUT_WR))
+            let deadline = MonotonicClock.now() + 20_000_000_000
+            while MonotonicClock.now() < deadline {
+                // The state is the first byte of `struct tcp_info`; 5 is FIN_WAIT2.
+                var state: UInt64 = 0
+                var byteCount = socklen_t(MemoryLayout<UInt64>.size)
+                let answer = getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &state, &byteCount)
+                if answer == 0, withUnsafeBytes(of: state, { $0[0] }) == 5 { return }
+                usleep(1_000)
+            }
+            throw Gone()
+        }
+
         func confirm(_ number: UInt32, isMultiple: Bool = false) throws {
             try send(0x003C_0050, Self.joined([0, 0, 0, 0], Self.number(number, 4), [isMultiple ? 1 : 0]))
         }

@@ -127,6 +127,8 @@ final class MemoryDestination: SinkDestination, @unchecked Sendable {
         /// They take as long as they may.
         var hangs = false
         var isHanging = false
+        /// Why the last of it ended.
+        var hangEnd = ""
     }
 
     private let condition = NSCondition()
@@ -195,7 +197,12 @@ final class MemoryDestination: SinkDestination, @unchecked Sendable {
                 return $0.hangs
             })
         else { return }
-        _ = try deadline.wait(bell.descriptor, Int16(POLLIN))
+        do throws(SinkFailure) {
+            _ = try deadline.wait(bell.descriptor, Int16(POLLIN))
+        } catch {
+            with { $0.hangEnd = error.description }
+            throw error
+        }
     }
 
     func close() {

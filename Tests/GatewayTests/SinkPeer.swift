@@ -101,18 +101,14 @@ final class SinkPeerConnection: @unchecked Sendable {
     }
 
     /// Makes the handshake as the server of a fixture's name; false when it fails.
-    func secure(_ name: String = "localhost-ecdsa", asksForCertificate: Bool = false) -> Bool {
-        let context = SSL_CTX_new(TLS_server_method())
-        defer { SSL_CTX_free(context) }
-        SSL_CTX_use_certificate_chain_file(context, Self.path(name + ".crt"))
-        SSL_CTX_use_PrivateKey_file(context, Self.path(name + ".key"), SSL_FILETYPE_PEM)
-        if asksForCertificate {
-            SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
-        }
-        ssl = SSL_new(context)
+    func secure(_ server: SinkPeerTLS = SinkPeerTLS()) -> Bool {
+        ssl = SSL_new(server.context)
         SSL_set_fd(ssl, descriptor)
         return SSL_accept(ssl) == 1
     }
+
+    /// Whether the handshake resumed a session.
+    var isResumed: Bool { ssl.map { SSL_session_reused($0) == 1 } ?? false }
 
     static func path(_ name: String) -> String {
         String(#filePath.dropLast("GatewayTests/SinkPeer.swift".count)) + "Certificates/" + name
@@ -159,6 +155,24 @@ final class SinkPeerConnection: @unchecked Sendable {
         Glibc.close(descriptor)
         descriptor = -1
     }
+}
+
+/// What connections of a peer share, which is what sessions are resumed by.
+final class SinkPeerTLS: @unchecked Sendable {
+    // Unchecked: OpenSSL locks what it changes in it.
+    let context: OpaquePointer?
+
+    init(asksForCertificate: Bool = false) {
+        context = SSL_CTX_new(TLS_server_method())
+        SSL_CTX_use_certificate_chain_file(context, SinkPeerConnection.path("localhost-ecdsa.crt"))
+        SSL_CTX_use_PrivateKey_file(
+            context, SinkPeerConnection.path("localhost-ecdsa.key"), SSL_FILETYPE_PEM)
+        if asksForCertificate {
+            SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
+        }
+    }
+
+    deinit { SSL_CTX_free(context) }
 }
 
 /// Something that ends a wait, a sink's by its deadline or a test's own, in another thread.

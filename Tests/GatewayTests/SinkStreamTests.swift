@@ -306,6 +306,24 @@ struct SinkStreamTests {
         _ = try served.value()
     }
 
+    @Test func `the next connection resumes the session`() throws {
+        let peer = try SinkPeer()
+        let stream = try secured(peer)
+        let server = SinkPeerTLS()
+        for isSecond in [false, true] {
+            let served = peer.serve { connection in
+                try #require(connection.secure(server))
+                _ = try connection.readToEnd()
+                connection.closeNotify()
+                return connection.isResumed
+            }
+            try stream.open(stop.deadline())
+            try send("x", on: stream)
+            #expect(try stream.end(stop.deadline()))
+            #expect(try served.value() == isSecond)
+        }
+    }
+
     @Test func `closing says close_notify`() throws {
         let peer = try SinkPeer()
         let stream = try secured(peer)
@@ -337,7 +355,7 @@ struct SinkStreamTests {
     @Test func `the receiver's alert is the reason`() throws {
         let peer = try SinkPeer()
         let stream = try secured(peer)
-        let served = peer.serve { connection in connection.secure(asksForCertificate: true) }
+        let served = peer.serve { connection in connection.secure(SinkPeerTLS(asksForCertificate: true)) }
         // A client of TLS 1.3 hears what its certificate is thought of only after the handshake.
         let said = reason {
             try stream.open(stop.deadline())
