@@ -16,27 +16,14 @@ final class RedisPeer {
     private var listener: Int32
     private var connections: [(descriptor: Int32, bytes: [UInt8])] = []
 
-    init() throws {
-        (listener, address) = try Socket.listen(.loopback(port: 0), reusePort: false)
-    }
-
     /// Keeps the port from others while nobody listens, or a client that tries again would meet them.
-    private var reserved: Int32 = -1
+    private let reserved: Int32
 
-    deinit {
-        close()
-        if reserved >= 0 { Socket.close(reserved) }
-    }
-
-    /// Ends everything, so that nobody is there any more.
-    func close() {
-        hangUp()
-        guard listener >= 0 else { return }
-        Socket.close(listener)
-        listener = -1
+    init() throws {
+        (listener, address) = try Socket.listen(.loopback(port: 0), reusePort: true)
         reserved = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var yes: Int32 = 1
-        setsockopt(reserved, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        setsockopt(reserved, SOL_SOCKET, SO_REUSEPORT, &yes, socklen_t(MemoryLayout<Int32>.size))
         var name = sockaddr_in()
         name.sin_family = sa_family_t(AF_INET)
         name.sin_port = address.port.bigEndian
@@ -46,7 +33,20 @@ final class RedisPeer {
                 bind(reserved, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        precondition(bound == 0, "the port was ours a moment ago")
+        precondition(bound == 0, "the port is ours")
+    }
+
+    deinit {
+        close()
+        Socket.close(reserved)
+    }
+
+    /// Ends everything, so that nobody is there any more.
+    func close() {
+        hangUp()
+        guard listener >= 0 else { return }
+        Socket.close(listener)
+        listener = -1
     }
 
     func hangUp() {

@@ -20,7 +20,10 @@ final class SinkFixture {
     private var nextID = 0
     private var rotationCount = 0
 
-    init(writerCount: Int = 1, _ change: (inout Settings.Audit) -> Void = { _ in }) throws {
+    /// - Parameter begins: the trail has its first lines; otherwise it is an empty file until `begin`.
+    init(
+        writerCount: Int = 1, begins: Bool = true, _ change: (inout Settings.Audit) -> Void = { _ in }
+    ) throws {
         folder = FileManager.default.temporaryDirectory.path + "/sinks-\(UUID())"
         path = folder + "/audit.jsonl"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -29,6 +32,7 @@ final class SinkFixture {
         change(&settings)
         written = Array(repeating: [], count: writerCount)
         try open()
+        if begins { begin() }
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
@@ -39,6 +43,9 @@ final class SinkFixture {
             var random = RandomSource()
             return AuditWriter(trail, worker: index, random: &random)
         }
+    }
+
+    func begin() {
         #expect(AuditWriter.begin(writers, time: Self.time, wallSeconds: Self.now) == 0)
     }
 
@@ -47,6 +54,7 @@ final class SinkFixture {
         writers = []
         trail = nil
         try open()
+        begin()
     }
 
     /// Writes events, each writer in turn.

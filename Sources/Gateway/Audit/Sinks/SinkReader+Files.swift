@@ -34,25 +34,42 @@ struct SinkOpening {
         run.bytes.nextLineFeed(from: 0).map { run.bytes.view(0, $0) }
     }
 
-    /// Finds the file that a cursor names; nil when there is none.
-    init?(_ trail: AuditTrail, _ cursor: SinkCursor) throws(TrailFailure) {
+    /// Looks at the trail's files by their names, and once more when a rotation gave them others meanwhile.
+    ///
+    /// - Parameter body: gets the rotated files, in their order.
+    /// - Errors: those of `body`; the names never stay.
+    private static func find<Found>(
+        _ trail: AuditTrail, _ body: ([String]) throws(TrailFailure) -> Found
+    ) throws(TrailFailure) -> Found {
         let path = trail.settings.file.path
-        // The newest first: a sink is seldom far behind.
-        for file in [path] + AuditNames.rotated(of: path).reversed() {
-            let opening = try SinkOpening(file, trail)
-            guard opening.hasBegun, opening.cursor.file == cursor.file else { continue }
-            self = opening
-            return
+        for _ in 0..<100 {
+            let files = AuditNames.rotated(of: path)
+            let found: Result<Found, TrailFailure>
+            do throws(TrailFailure) { found = .success(try body(files)) } catch { found = .failure(error) }
+            if AuditNames.rotated(of: path) == files { return try found.get() }
         }
-        return nil
+        throw TrailFailure(path, reason: "it is rotated faster than its files can be found")
+    }
+
+    /// Finds the file that a cursor names; nil when there is none.
+    static func named(by cursor: SinkCursor, _ trail: AuditTrail) throws(TrailFailure) -> SinkOpening? {
+        try find(trail) { files throws(TrailFailure) in
+            // The newest first: a sink is seldom far behind.
+            for file in [trail.settings.file.path] + files.reversed() {
+                let opening = try SinkOpening(file, trail)
+                if opening.hasBegun, opening.cursor.file == cursor.file { return opening }
+            }
+            return nil
+        }
     }
 
     /// Finds where the trail begins.
-    init(oldestOf trail: AuditTrail) throws(TrailFailure) {
-        let path = trail.settings.file.path
-        let files = AuditNames.rotated(of: path)
-        let first = files.isEmpty ? path : try TrailOrder.sorted(files + [path])[0].path
-        try self.init(first, trail)
+    static func oldest(of trail: AuditTrail) throws(TrailFailure) -> SinkOpening {
+        try find(trail) { files throws(TrailFailure) in
+            let path = trail.settings.file.path
+            let first = files.isEmpty ? path : try TrailOrder.sorted(files + [path])[0].path
+            return try SinkOpening(first, trail)
+        }
     }
 
     private static func identity(of blocks: borrowing TrailBlocks) throws(TrailFailure) -> TrailEnds.Identity
@@ -99,8 +116,14 @@ struct SinkOpening {
     static func following(
         _ own: TrailEnds.Identity, _ last: TrailDigest, _ trail: AuditTrail
     ) throws(TrailFailure) -> (file: SinkOpening, isCertain: Bool)? {
-        let path = trail.settings.file.path
-        let files = AuditNames.rotated(of: path) + [path]
+        try find(trail) { rotated throws(TrailFailure) in
+            try following(own, last, trail, rotated + [trail.settings.file.path])
+        }
+    }
+
+    private static func following(
+        _ own: TrailEnds.Identity, _ last: TrailDigest, _ trail: AuditTrail, _ files: [String]
+    ) throws(TrailFailure) -> (file: SinkOpening, isCertain: Bool)? {
         let place = files.firstIndex { TrailEnds.Identity(named: $0) == own }
         let ownName = place.map { AuditNames.last(files[$0]) }
         var next: SinkOpening?
@@ -108,7 +131,7 @@ struct SinkOpening {
             // Names order files by their times, as a rule.
             for file in files[(place + 1)...] where next == nil {
                 let opening = try SinkOpening(file, trail)
-                if opening.hasBegun { next = opening } else if file == path { return nil }
+                if opening.hasBegun { next = opening } else if file == files.last { return nil }
             }
         }
         // A file that says nothing of the one before begins where a rotation could not write its first line.

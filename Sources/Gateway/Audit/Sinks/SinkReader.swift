@@ -44,7 +44,9 @@ final class SinkReader {
     init(_ trail: AuditTrail, _ cursor: SinkCursor?, tell: @escaping (String) -> Void) throws(TrailFailure) {
         self.trail = trail
         self.tell = tell
-        var found = try cursor.flatMap { cursor throws(TrailFailure) in try SinkOpening(trail, cursor) }
+        var found = try cursor.flatMap { cursor throws(TrailFailure) in
+            try SinkOpening.named(by: cursor, trail)
+        }
         if let cursor, let file = found {
             if !file.has(cursor) {
                 tell(
@@ -57,7 +59,7 @@ final class SinkReader {
             tell("the file that the cursor names is not there any more; all events of the trail are sent")
         }
         let file: SinkOpening
-        if let found { file = found } else { file = try SinkOpening(oldestOf: trail) }
+        if let found { file = found } else { file = try SinkOpening.oldest(of: trail) }
         blocks = try file.blocks()
         identity = file.identity
         hasBegun = file.hasBegun
