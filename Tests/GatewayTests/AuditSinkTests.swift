@@ -55,6 +55,18 @@ struct AuditSinkTests {
         #expect(state.repeatedCount > 0 && state.lagByteCount == 0)
     }
 
+    @Test func `all that waits is told before a sink has begun`() throws {
+        let fixture = try SinkFixture()
+        fixture.write(10)
+        fixture.rotate()
+        fixture.write(10)
+        let sink = try fixture.sink(try MemoryDestination())
+        let sizes = try ([fixture.path] + fixture.rotated.map { fixture.folder + "/" + $0 }).map {
+            try Data(contentsOf: URL(fileURLWithPath: $0)).count
+        }
+        #expect(sizes.count == 2 && sink.state.lagByteCount == Int64(sizes.reduce(0, +)))
+    }
+
     @Test func `while its receiver is away a sink says so, and how much waits`() throws {
         let fixture = try SinkFixture()
         let destination = try MemoryDestination { $0.hangs = true }

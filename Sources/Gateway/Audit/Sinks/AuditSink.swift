@@ -51,7 +51,8 @@ final class AuditSink: @unchecked Sendable {
         stopBell = try Bell()
         wakeBell = try Bell()
         endBell = try Bell()
-        settledMark.store(Int64(trail.standing.written), ordering: .relaxed)
+        // Until its thread knows where it is, nothing counts as confirmed.
+        settledMark.store(SinkReader.mark(trail, nil, 0), ordering: .relaxed)
     }
 
     /// Says from which file on the trail has to stay as it is; nil for all of it.

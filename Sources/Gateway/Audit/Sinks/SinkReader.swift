@@ -170,7 +170,10 @@ final class SinkReader {
     /// What the process will have written to the trail once all behind the cursor is settled, less what is behind it.
     ///
     /// - Shape: what is behind a cursor is then what was written by now, less this and what was settled since.
-    func mark() -> Int64 {
+    func mark() -> Int64 { Self.mark(trail, identity, cursor.offset) }
+
+    /// The same for a place in a file; nil means the trail's beginning.
+    static func mark(_ trail: AuditTrail, _ identity: TrailEnds.Identity?, _ offset: UInt64) -> Int64 {
         var mark: Int64 = 0
         // A rotation in between moves bytes from one file to another.
         for _ in 0..<3 {
@@ -178,11 +181,11 @@ final class SinkReader {
             var byteCount = Int64(standing.byteCount)
             let files = AuditNames.rotated(of: trail.settings.file.path).map { TrailSize($0) }
             if standing.file == identity {
-                byteCount -= Int64(cursor.offset)
+                byteCount -= Int64(offset)
             } else {
                 let own = files.firstIndex { $0.identity == identity }
                 for file in files[(own ?? 0)...] { byteCount += file.byteCount }
-                if own != nil { byteCount -= Int64(cursor.offset) }
+                if own != nil { byteCount -= Int64(offset) }
             }
             mark = Int64(standing.written) - byteCount
             if trail.standing.file == standing.file { break }
