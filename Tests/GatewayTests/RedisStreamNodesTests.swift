@@ -40,16 +40,16 @@ struct RedisStreamNodesTests {
 
     @Test func `a slot on its way is asked for at its new node, each time`() throws {
         let (first, second) = (try RedisPeer.allowing(), try RedisPeer.allowing())
-        first.answer = {
-            Self.isAddition($0) ? "-ASK 3999 127.0.0.1:\(second.port)\r\n" : RedisPeer.allow($0)
-        }
+        // Peers that hold each other would never go.
+        let (one, two) = (first.port, second.port)
+        first.answer = { Self.isAddition($0) ? "-ASK 3999 127.0.0.1:\(two)\r\n" : RedisPeer.allow($0) }
         var mayAdd = false
         second.answer = { arguments in
             if arguments[0] == "ASKING" { mayAdd = true }
             guard Self.isAddition(arguments), !mayAdd else { return RedisPeer.allow(arguments) }
-            return "-MOVED 3999 127.0.0.1:\(first.port)\r\n"
+            return "-MOVED 3999 127.0.0.1:\(one)\r\n"
         }
-        let run = try RedisStreamRun(Settings.Redis(port: first.port), peers: [first, second])
+        let run = try RedisStreamRun(Settings.Redis(port: one), peers: [first, second])
         #expect(run.deliver(MadeSinkEvents(0..<20)) == nil)
         #expect(second.sequences == Array(0..<20))
         let names = second.commands.map { $0[0] }.filter { $0 != "CLUSTER" }
