@@ -7,7 +7,8 @@ extension Worker {
     /// Appends one JSON line for an exchange; a full buffer drops the line and counts it.
     ///
     /// - Shape: members in a fixed order, durations in microseconds, the token never among them; the target is cut at
-    ///   2 KiB, secrets in it are `***`, roles are cut at 512 bytes. Bytes outside printable ASCII are escaped one by one, so that the line is always valid JSON.
+    ///   2 KiB, secrets in it are `***`, roles are cut at 512 bytes. Bytes outside printable ASCII are escaped one by one, so
+    ///   that the line is always valid JSON.
     ///   `time` less `total` is when it began, to the millisecond: `limits simulate` goes by that.
     func writeAccessLine(_ exchange: ExchangePointer, endedAt: UInt64, microseconds: UInt64) {
         guard let accessLog else { return }
