@@ -1,7 +1,6 @@
 internal import Bytes
 internal import Logging
 internal import Loop
-internal import OpenStack
 
 /// What a sink's thread does: reads events, sends them, has them confirmed, and goes back to the last confirmed one after a
 /// failure.
@@ -160,13 +159,7 @@ final class AuditSinkDelivery {
     }
 
     private static func time(of event: SinkEvent) -> Int64 {
-        if let place = JSONScanner.member("eventTime", of: event.content) {
-            let value = event.content.view(place)
-            if value.count > 2, let time = TrailTime.microseconds(value.view(1, value.count - 2)) {
-                return time
-            }
-        }
-        return WallClock.now().seconds * 1_000_000
+        event.text("eventTime").flatMap { TrailTime.microseconds($0) } ?? WallClock.now().seconds * 1_000_000
     }
 
     private func isDue(_ reader: SinkReader) -> Bool {

@@ -1,5 +1,4 @@
 internal import Bytes
-internal import Glibc
 internal import TLS
 
 /// Gives events to a RabbitMQ as OpenStack's notifications.
@@ -22,7 +21,8 @@ final class RabbitDestination: SinkDestination {
     init(_ settings: Settings.RabbitMQ) throws(TLSFault) {
         link = try RabbitLink(settings)
         notification = RabbitNotification(
-            eventType: settings.eventType, publisherID: settings.publisherID ?? "gatehouse.\(Self.hostName())"
+            eventType: settings.eventType,
+            publisherID: settings.publisherID ?? "gatehouse.\(SinkMachine.name ?? "localhost")"
         )
         exchange = RabbitName(settings.exchange)
         key = RabbitName(settings.queue)
@@ -72,11 +72,4 @@ final class RabbitDestination: SinkDestination {
     }
 
     func close() { link.close() }
-
-    private static func hostName() -> String {
-        var name = [CChar](repeating: 0, count: 256)
-        // One byte less, so that it ends in any case.
-        guard gethostname(&name, 255) == 0 else { return "localhost" }
-        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
 }

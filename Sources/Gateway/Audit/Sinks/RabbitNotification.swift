@@ -1,5 +1,4 @@
 internal import Bytes
-internal import OpenStack
 
 /// Forms events as oslo.messaging's notifier forms notifications.
 ///
@@ -38,8 +37,7 @@ struct RabbitNotification {
         buffer.removeAll()
         // A byte that is escaped takes two, or six if it is one that JSON does not have inside.
         buffer.enlarge(to: 6 * event.content.count + middle.count + 2_048)
-        let time = Self.text("eventTime", of: event.content)
-        var marks = Marks(id: Array(Self.text("id", of: event.content)), seconds: 0)
+        var marks = Marks(id: event.text("id").map { Array($0) } ?? [], seconds: 0)
         if marks.id.isEmpty || marks.id.count > 255 || marks.id.contains(0x5C) {
             marks.id = Array("\(event.writer.string)-\(event.sequence)".utf8)
         }
@@ -47,7 +45,7 @@ struct RabbitNotification {
         marks.id.withUnsafeBufferPointer { buffer.append($0) }
         middle.withUnsafeBufferPointer { buffer.append($0) }
         buffer.appendQuoted(event.content)
-        if let microseconds = TrailTime.microseconds(time) {
+        if let microseconds = event.text("eventTime").flatMap({ TrailTime.microseconds($0) }) {
             marks.seconds = UInt64(microseconds / 1_000_000)
             buffer.append(",\\\"timestamp\\\":\\\"")
             // As Python writes a datetime: in UTC, a space between date and time, no zone.
@@ -63,13 +61,6 @@ struct RabbitNotification {
         return marks
     }
 
-    /// The inside of a member that is a text; empty when there is none.
-    private static func text(_ name: StaticString, of object: ByteView) -> ByteView {
-        guard let place = JSONScanner.member(name, of: object) else { return object.view(0, 0) }
-        let value = object.view(place)
-        guard value.count >= 2, value[0] == 0x22 else { return object.view(0, 0) }
-        return value.view(1, value.count - 2)
-    }
 }
 
 extension Buffer {

@@ -1,5 +1,4 @@
 internal import Bytes
-internal import OpenStack
 
 /// `XADD` commands that have no reply yet, in the order of the trail.
 ///
@@ -60,7 +59,7 @@ struct RedisStreamPipeline: ~Copyable {
     /// - Shape: `id` is the event's own, by which one that comes twice is known; of one that has none the writer and the
     ///   sequence, which say the same.
     mutating func append(_ event: SinkEvent) {
-        let id = Self.id(of: event.content)
+        let id = event.text("id")
         let room = byteCount(of: event) + (id?.count ?? 0)
         // One command may be as long as a line of the trail.
         _ = commands.makeRoom(room, limit: .max)
@@ -83,14 +82,6 @@ struct RedisStreamPipeline: ~Copyable {
         commands.appendRedis(event.content)
         precondition(!commands.hasOverflowed)
         byteCounts.append(commands.count - before)
-    }
-
-    /// The `id` of a CADF event; nil when it has none.
-    static func id(of content: ByteView) -> ByteView? {
-        guard let value = JSONScanner.member("id", of: content), value.count > 2,
-            content[value.lower] == 0x22
-        else { return nil }
-        return content.view(value.lower + 1, Int(value.count) - 2)
     }
 
     /// All that was not sent; lent until the next change.

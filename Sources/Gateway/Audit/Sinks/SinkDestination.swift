@@ -1,6 +1,7 @@
 internal import Bytes
 internal import Glibc
 internal import Loop
+internal import OpenStack
 
 /// A receiver of the trail's events, as a sink's own thread uses it.
 ///
@@ -29,6 +30,27 @@ struct SinkEvent {
     var sequence: UInt64
     /// The CADF object, JSON without a line feed.
     var content: ByteView
+}
+
+extension SinkEvent {
+    /// The inside of a member that is a text, escaped as it is; nil when there is none, or nothing in it.
+    func text(_ name: StaticString) -> ByteView? {
+        guard let place = JSONScanner.member(name, of: content) else { return nil }
+        let value = content.view(place)
+        guard value.count > 2, value[0] == 0x22 else { return nil }
+        return value.view(1, value.count - 2)
+    }
+}
+
+/// What receivers are told of where events come from.
+enum SinkMachine {
+    /// The machine's name as the kernel has it; nil when it has none.
+    static var name: String? {
+        var name = [CChar](repeating: 0, count: 257)
+        // One byte less, so that it ends in any case.
+        guard gethostname(&name, 256) == 0, name[0] != 0 else { return nil }
+        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
 }
 
 /// Why a receiver does not take events; for the log.

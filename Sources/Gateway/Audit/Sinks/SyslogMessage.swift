@@ -1,5 +1,4 @@
 internal import Bytes
-internal import Glibc
 internal import OpenStack
 
 /// Writes events of the trail as syslog messages.
@@ -27,7 +26,7 @@ struct SyslogMessage {
 
     /// - Shape: of the settings' names, what RFC 5424 has no room or character for is cut or replaced.
     init(
-        _ settings: Settings.Syslog, hostname: String = SyslogMessage.machineName,
+        _ settings: Settings.Syslog, hostname: String = SinkMachine.name ?? "",
         version: String = Version.text
     ) {
         facility = Int(min(settings.facility, 23))
@@ -37,13 +36,6 @@ struct SyslogMessage {
         let version = Self.parameter(version, atMost: 32)
         origin = Array(
             " audit [origin software=\"gatehouse\" swVersion=\"\(version)\"][meta sequenceId=\"".utf8)
-    }
-
-    /// As the kernel has it.
-    static var machineName: String {
-        var name = [CChar](repeating: 0, count: 257)
-        guard gethostname(&name, 256) == 0 else { return "" }
-        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// HOSTNAME, APP-NAME: visible ASCII, `-` when there is none (RFC 5424 §6).
@@ -65,7 +57,7 @@ struct SyslogMessage {
     /// Appends the message; `buffer` has `maxByteCount` of room.
     func append(_ event: SinkEvent, to buffer: inout Buffer) {
         let began = buffer.count
-        let failed = member("outcome", of: event).map { $0.equals("\"failure\"") } ?? false
+        let failed = event.text("outcome")?.equals("failure") ?? false
         buffer.append("<")
         buffer.appendDecimal(facility * 8 + (failed ? Severity.notice : Severity.informational))
         buffer.append(">1 ")
@@ -90,8 +82,7 @@ struct SyslogMessage {
 
     /// TIMESTAMP: `eventTime` with at most six digits of a fraction, `-` when that is no time.
     private func appendTime(of event: SinkEvent, to buffer: inout Buffer) {
-        guard let value = member("eventTime", of: event), value.count > 2,
-            case let text = value.view(1, value.count - 2), let time = TrailTime.microseconds(text)
+        guard let text = event.text("eventTime"), let time = TrailTime.microseconds(text)
         else { return buffer.append("-") }
         // As the trail has it, or as it would have it.
         if text.count == 32, text[10] == 0x54, text[19] == 0x2E, !ASCII.isDigit(text[26]) {
@@ -147,11 +138,11 @@ struct SyslogMessage {
                 buffer.cut(to: before)
             }
         }
-        if buffer.count > began, let path = member("requestPath", of: event), path.count > 2 {
+        if buffer.count > began, let path = event.text("requestPath") {
             let before = buffer.count
             buffer.append(",\"requestPath\":\"")
             let left = room - (buffer.count - began) - Self.endByteCount - 1
-            if buffer.appendJSON(path.view(1, path.count - 2), atMost: left) {
+            if buffer.appendJSON(path, atMost: left) {
                 buffer.append("\"")
             } else {
                 buffer.cut(to: before)
