@@ -12,7 +12,6 @@ struct Serve: ParsableCommand {
     var config: String
 
     func run() throws {
-        Service.prepare()
         let settings: Settings
         do throws(SettingsMistakes) {
             settings = try SettingsReader().read(file: config)

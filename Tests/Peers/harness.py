@@ -53,6 +53,18 @@ def wait_until(condition, seconds, what):
         time.sleep(0.01)
 
 
+def preloaded(directory, name):
+    """The environment that preloads the library of `name`.c into a program."""
+    compiler = find_program("cc")
+    assert compiler, "no compiler of C is installed"
+    library = directory / f"{name}.so"
+    source = PEERS / f"{name}.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source, "-ldl"], check=True)
+    # A sanitizer wants to be the first library, which it need not be for these.
+    options = filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"])
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": ":".join(options)}
+
+
 def reserve_port():
     """Holds a port without listening on it, for a program that must be named before it starts.
 

@@ -1,10 +1,12 @@
 """Tickets, ends, stalls and reloads of TLS, and the openstack client over it."""
 
 import json
+import os
 import re
 import shutil
 import socket
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -261,6 +263,18 @@ def test_a_bad_pair_at_the_start_is_told_with_its_file(tmp_path, simulator):
     with pytest.raises(AssertionError) as raised:
         run_gatehouse(tmp_path, simulator, settings)
     assert "nova.key is not the key of" in str(raised.value)
+
+
+# Exit
+
+
+def test_openssl_is_whole_at_exit_while_other_threads_may_use_it(tmp_path):
+    said, trail = tmp_path / "said", tmp_path / "trail"
+    trail.touch()
+    subprocess.run(
+        [harness.gatehouse_path(), "audit", "verify", trail], stdout=subprocess.DEVNULL,
+        env={**os.environ, **harness.preloaded(tmp_path, "at_exit"), "AT_EXIT_FILE": str(said)}, timeout=20)
+    assert said.read_text() == "whole"
 
 
 # The openstack client

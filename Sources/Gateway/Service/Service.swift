@@ -1,5 +1,4 @@
 internal import Bytes
-internal import COpenSSL
 internal import Dispatch
 internal import Foundation
 internal import Logging
@@ -31,9 +30,6 @@ public final class Service: @unchecked Sendable {
         self.settings = settings
         self.file = file
     }
-
-    /// Readies what the process shares with libraries; called once, before settings are read.
-    public static func prepare() { COpenSSL_stayAtExit() }
 
     /// Serves until a signal ends it; returns when everything in flight is finished or cut off.
     ///

@@ -7,10 +7,6 @@
 #include <openssl/sha.h>
 #include <string.h>
 
-// Keeps OpenSSL from taking itself down at exit, when other threads may still be in the middle of a handshake. Has an
-// effect only as the process's first call of OpenSSL.
-static inline void COpenSSL_stayAtExit(void) { OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL); }
-
 // One-shot SHA-256: writes 32 bytes and answers 1, or answers 0.
 static inline int COpenSSL_sha256(const void *bytes, size_t byteCount, unsigned char *digest) {
     unsigned int digestCount = 0;
