@@ -22,8 +22,8 @@ let package = Package(
     ],
     targets: [
         .target(name: "CLinux"),
+        .target(name: "COpenSSL"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CRabbitMQ", providers: [.apt(["librabbitmq-dev"])]),
@@ -62,7 +62,10 @@ let package = Package(
             ], swiftSettings: swift),
         .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: swift),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Bytes", "CNghttp2"], swiftSettings: swift),
-        .testTarget(name: "TLSTests", dependencies: ["TLS", "Bytes", "COpenSSL"], swiftSettings: swift),
+        .target(name: "COpenSSLLedger", dependencies: ["COpenSSL"], path: "Tests/COpenSSLLedger"),
+        .testTarget(
+            name: "TLSTests", dependencies: ["TLS", "Bytes", "COpenSSL", "COpenSSLLedger"],
+            swiftSettings: swift),
         .testTarget(name: "LoopTests", dependencies: ["Loop", "Bytes"], swiftSettings: swift),
         .testTarget(
             name: "OpenStackTests", dependencies: ["OpenStack", "HTTP", "Bytes"], swiftSettings: swift),

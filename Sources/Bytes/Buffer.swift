@@ -123,8 +123,31 @@ public struct Buffer: ~Copyable {
         end += bytes.count
     }
 
-    @inlinable public mutating func append(_ literal: StaticString) {
-        append(ByteView(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+    /// Always inlined: the count is known where the literal stands, so the copy is a few moves instead of a call.
+    @inlinable @inline(__always) public mutating func append(_ literal: StaticString) {
+        let byteCount = literal.utf8CodeUnitCount
+        guard byteCount <= room, let block else { return hasOverflowed = true }
+        memcpy(block + end, literal.utf8Start, byteCount)
+        // Cannot overflow: the room was checked just above.
+        end &+= byteCount
+    }
+
+    /// Appends two texts with what stands between and behind them; nothing of it when the whole has no room.
+    @inlinable @inline(__always) public mutating func append(
+        _ first: ByteView, _ middle: StaticString, _ second: ByteView, _ last: StaticString
+    ) {
+        let (between, behind) = (middle.utf8CodeUnitCount, last.utf8CodeUnitCount)
+        let byteCount = first.count + between + second.count + behind
+        guard byteCount <= room, let block else { return hasOverflowed = true }
+        var place = block + end
+        if let bytes = first.baseAddress { memcpy(place, bytes, first.count) }
+        place += first.count
+        memcpy(place, middle.utf8Start, between)
+        place += between
+        if let bytes = second.baseAddress { memcpy(place, bytes, second.count) }
+        memcpy(place + second.count, last.utf8Start, behind)
+        // Cannot overflow: the room was checked just above.
+        end &+= byteCount
     }
 
     /// Appends a String's UTF-8; for cold paths. Disfavoured, so that a literal is a StaticString and costs no String.
@@ -136,20 +159,10 @@ public struct Buffer: ~Copyable {
 
     /// Appends a number in decimal digits.
     @inlinable public mutating func appendDecimal(_ value: UInt64) {
-        var digits: (UInt64, UInt64, UInt32) = (0, 0, 0)
-        var rest = value
-        var index = 20
-        withUnsafeMutableBytes(of: &digits) { scratch in
-            repeat {
-                index -= 1
-                scratch[index] = UInt8(truncatingIfNeeded: rest % 10) + 0x30
-                rest /= 10
-            } while rest > 0
-            append(
-                ByteView(
-                    start: scratch.baseAddress!.assumingMemoryBound(to: UInt8.self) + index, count: 20 - index
-                ))
-        }
+        let byteCount = Decimal.digitCount(value)
+        guard byteCount <= room, let block else { return hasOverflowed = true }
+        end &+= byteCount
+        Decimal.write(value, endingAt: block + end)
     }
 
     @inlinable public mutating func appendDecimal(_ value: Int) {
@@ -174,14 +187,26 @@ public struct Buffer: ~Copyable {
     @inlinable public mutating func appendHexadecimal(_ value: UInt64, width: Int = 1) {
         let needed = Swift.max(width, (67 - (value | 1).leadingZeroBitCount) / 4)
         guard needed <= room, let block else { return hasOverflowed = true }
-        var rest = value
-        var place = needed
-        while place > 0 {
-            place -= 1
-            block[end + place] = Self.digit(UInt8(truncatingIfNeeded: rest & 15))
-            rest >>= 4
+        let (high, low) = (Self.digits(UInt32(value >> 32)), Self.digits(UInt32(truncatingIfNeeded: value)))
+        withUnsafeBytes(of: (high, low)) { digits in
+            // Beyond 16 digits there are zeros alone.
+            let zeros = Swift.max(0, needed - 16)
+            for place in 0..<zeros { block[end + place] = 0x30 }
+            memcpy(block + end + zeros, digits.baseAddress! + 16 - (needed - zeros), needed - zeros)
         }
         end += needed
+    }
+
+    /// The eight hexadecimal digits of a number as they stand in memory.
+    @inlinable public static func digits(_ value: UInt32) -> UInt64 {
+        // Four bits to a byte, by halves.
+        var spread = UInt64(value)
+        spread = (spread | spread &<< 16) & 0x0000_FFFF_0000_FFFF
+        spread = (spread | spread &<< 8) & 0x00FF_00FF_00FF_00FF
+        spread = (spread | spread &<< 4) & 0x0F0F_0F0F_0F0F_0F0F
+        // 1 in each byte that is 10 or more: those are 39 further on than digits. No byte carries into the next.
+        let letters = (spread &+ 0x0606_0606_0606_0606) &>> 4 & 0x0101_0101_0101_0101
+        return (spread &+ 0x3030_3030_3030_3030 &+ letters &* 39).bigEndian
     }
 }
 

@@ -1,3 +1,7 @@
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// A borrowed run of bytes; it never owns, and lives no longer than the block it points into.
 public typealias ByteView = UnsafeBufferPointer<UInt8>
 
@@ -33,10 +37,11 @@ extension UnsafeBufferPointer where Element == UInt8 {
     }
 
     /// Tells whether the bytes are exactly those of `literal`.
-    @inlinable public func equals(_ literal: StaticString) -> Bool {
-        guard count == literal.utf8CodeUnitCount else { return false }
-        for index in 0..<count where self[index] != literal.utf8Start[index] { return false }
-        return true
+    @inlinable @inline(__always) public func equals(_ literal: StaticString) -> Bool {
+        // The count is that of the literal, which is known where it stands, so that this is a few comparisons.
+        let byteCount = literal.utf8CodeUnitCount
+        guard count == byteCount, let baseAddress else { return count == byteCount }
+        return memcmp(baseAddress, literal.utf8Start, byteCount) == 0
     }
 
     /// Tells whether the bytes are those of `literal` (given in lower case), ASCII case aside.
@@ -52,8 +57,7 @@ extension UnsafeBufferPointer where Element == UInt8 {
     @inlinable public func equals(_ other: ByteView) -> Bool {
         guard count == other.count else { return false }
         guard count > 0 else { return true }
-        for index in 0..<count where self[index] != other[index] { return false }
-        return true
+        return memcmp(baseAddress!, other.baseAddress!, count) == 0
     }
 
     /// Tells whether both hold the same bytes, ASCII case aside.
@@ -122,6 +126,46 @@ public enum ASCII {
 
 /// Reads and writes numbers as ASCII digits.
 public enum Decimal {
+    /// The digits of all numbers below 100, two each.
+    @inlinable static var pairs: StaticString {
+        """
+        0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+        5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899
+        """
+    }
+
+    /// How many digits a number has, 1 to 20.
+    @inlinable public static func digitCount(_ value: UInt64) -> Int {
+        // Most numbers are short.
+        if value < 100 { return value < 10 ? 1 : 2 }
+        if value < 10_000 { return value < 1_000 ? 3 : 4 }
+        if value < 1_000_000 { return value < 100_000 ? 5 : 6 }
+        var byteCount = 6
+        var rest = value / 1_000_000
+        while rest > 0 {
+            byteCount &+= 1
+            rest /= 10
+        }
+        return byteCount
+    }
+
+    /// Writes a number's digits, the last one before `end`; there is room for `digitCount(value)` of them.
+    @inlinable public static func write(_ value: UInt64, endingAt end: UnsafeMutablePointer<UInt8>) {
+        let digits = UnsafeRawPointer(pairs.utf8Start)
+        var place = UnsafeMutableRawPointer(end)
+        var rest = value
+        // Two digits a division.
+        while rest >= 10 {
+            place -= 2
+            let pair = digits.loadUnaligned(
+                fromByteOffset: 2 &* Int(truncatingIfNeeded: rest % 100), as: UInt16.self)
+            place.storeBytes(of: pair, as: UInt16.self)
+            rest /= 100
+            if rest == 0 { return }
+        }
+        (place - 1).storeBytes(of: UInt8(truncatingIfNeeded: rest) &+ 0x30, as: UInt8.self)
+    }
+
     /// Reads all of `bytes` as an unsigned number: digits only, no sign, no space, or nil; nil too on overflow.
     @inlinable public static func read(_ bytes: ByteView) -> UInt64? {
         guard !bytes.isEmpty else { return nil }

@@ -51,6 +51,13 @@ public struct KeyedHash: Sendable {
         }
         var last = UInt64(truncatingIfNeeded: bytes.count) &<< 56
         var shift: UInt64 = 0
+        if whole > 0, offset < bytes.count {
+            // The last eight bytes at once; those that were taken above fall out below.
+            let word = UInt64(
+                littleEndian: raw.loadUnaligned(fromByteOffset: bytes.count - 8, as: UInt64.self))
+            last |= word &>> UInt64(8 &* (8 &- (bytes.count & 7)))
+            offset = bytes.count
+        }
         while offset < bytes.count {
             last |= UInt64(bytes[offset]) &<< shift
             shift &+= 8

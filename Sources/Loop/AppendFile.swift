@@ -63,13 +63,15 @@ public final class AppendFile: @unchecked Sendable {
     /// The errno value that the last attempt met, 0 when it went well.
     public var failureCode: Int32 { lastFailure.load(ordering: .relaxed) }
 
-    /// Makes the buffer of one loop; `onProgress` runs on `queue` whenever more of it was written.
+    /// Makes the buffer of one loop; `onProgress`, if there is one, runs on `queue` whenever more of it was written.
     ///
     /// - Ownership: kept until the buffer ends, also after `close`; let `onProgress` hold its loop weakly.
-    /// - Limits: two blocks of `capacity` bytes; a line longer than `capacity` is always refused.
+    /// - Limits: two blocks of `capacity` bytes, touched as far as lines wait; a line longer than `capacity` is always
+    ///   refused. What is usual here are 20 ms of lines of a loop that does nothing but answer, since its thread may have
+    ///   to wait that long for the file's to get a turn.
     public func makeLineBuffer(
-        queue: DispatchQueue, capacity: Int = 65_536, handOverByteCount: Int = 32_768,
-        onProgress: @escaping () -> Void = {}
+        queue: DispatchQueue, capacity: Int = 1 << 20, handOverByteCount: Int = 128 << 10,
+        onProgress: (() -> Void)? = nil
     ) -> LineBuffer {
         let buffer = LineBuffer(
             file: self, queue: queue, capacity: capacity, handOverByteCount: handOverByteCount,

@@ -140,15 +140,35 @@ public struct IPAddress: Equatable, Hashable, Sendable {
         return IPAddress(v6: high, low)
     }
 
-    /// Appends the address in its canonical text; at most 45 bytes.
+    /// The most bytes that an address takes in text.
+    public static var maxByteCount: Int { 45 }
+
+    /// Appends the address in its canonical text.
     ///
     /// - Source: RFC 5952 §4 and §5 (mapped addresses keep the dotted form).
     public func append(to buffer: inout Buffer) {
-        if family == .v4 { return appendDottedQuad(to: &buffer) }
-        if high == 0, low >> 32 == 0xFFFF {
-            buffer.append("::ffff:")
-            return appendDottedQuad(to: &buffer)
+        guard buffer.room < Self.maxByteCount else { return buffer.grow(by: write(to: buffer.writable)) }
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.maxByteCount) { bytes in
+            let count = write(to: bytes)
+            buffer.append(ByteView(start: bytes.baseAddress, count: count))
         }
+    }
+
+    /// Writes the same at the front of `bytes`, which has room for any address, and answers how many bytes it took.
+    public func write(to bytes: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        // Checked once for all: no address is longer, a full stop that is not counted included.
+        precondition(bytes.count >= Self.maxByteCount)
+        let start = bytes.baseAddress!
+        if family == .v4 { return writeDottedQuad(to: start) - start }
+        if high == 0, low >> 32 == 0xFFFF {
+            let prefix: StaticString = "::ffff:"
+            start.update(from: prefix.utf8Start, count: prefix.utf8CodeUnitCount)
+            return writeDottedQuad(to: start + prefix.utf8CodeUnitCount) - start
+        }
+        return writeGroups(to: start) - start
+    }
+
+    private func writeGroups(to start: UnsafeMutablePointer<UInt8>) -> UnsafeMutablePointer<UInt8> {
         // The longest run of two or more zero groups, the first of equals, becomes `::`.
         var bestStart = 8
         var bestCount = 1
@@ -160,30 +180,55 @@ public struct IPAddress: Equatable, Hashable, Sendable {
                 bestStart = index + 1 - runCount
             }
         }
+        var place = start
+        func write(_ byte: UInt8) {
+            place[0] = byte
+            place += 1
+        }
         var index = 0
         while index < 8 {
             if index == bestStart {
-                buffer.append("::")
+                write(0x3A)
+                write(0x3A)
                 index += bestCount
                 continue
             }
-            if index > 0, index != bestStart + bestCount { buffer.append(0x3A) }
-            buffer.appendHexadecimal(UInt64(group(index)))
+            if index > 0, index != bestStart + bestCount { write(0x3A) }
+            // Without leading zeros, but for a lone one.
+            var shift = max(0, 15 - group(index).leadingZeroBitCount) / 4 * 4
+            while shift >= 0 {
+                let digit = UInt8(truncatingIfNeeded: group(index) >> UInt16(shift) & 15)
+                write(digit < 10 ? digit + 0x30 : digit + 0x57)
+                shift -= 4
+            }
             index += 1
         }
+        return place
     }
 
     private func group(_ index: Int) -> UInt16 {
         UInt16(truncatingIfNeeded: (index < 4 ? high : low) >> UInt64(48 - (index & 3) * 16))
     }
 
-    private func appendDottedQuad(to buffer: inout Buffer) {
+    private func writeDottedQuad(to start: UnsafeMutablePointer<UInt8>) -> UnsafeMutablePointer<UInt8> {
+        var place = start
         var shift: UInt64 = 32
         while shift > 0 {
             shift -= 8
-            buffer.appendDecimal(low >> shift & 0xFF)
-            if shift > 0 { buffer.append(0x2E) }
+            let number = UInt8(truncatingIfNeeded: low >> shift)
+            if number >= 100 {
+                place[0] = number / 100 &+ 0x30
+                place += 1
+            }
+            if number >= 10 {
+                place[0] = number / 10 % 10 &+ 0x30
+                place += 1
+            }
+            place[0] = number % 10 &+ 0x30
+            place[1] = 0x2E
+            place += 2
         }
+        return place - 1
     }
 }
 

@@ -73,6 +73,26 @@ struct BufferTests {
         #expect(buffer.readable.string == text && !buffer.hasOverflowed)
     }
 
+    @Test func `each number of digits begins and ends where it should`() {
+        var power: UInt64 = 1
+        for _ in 0..<19 {
+            power *= 10
+            for value in [power - 1, power, power + 1, power + power / 2 + 7] {
+                var buffer = Buffer(capacity: 20)
+                buffer.appendDecimal(value)
+                #expect(buffer.readable.string == String(value))
+                var short = Buffer(capacity: String(value).utf8.count - 1)
+                short.appendDecimal(value)
+                #expect(short.hasOverflowed && short.isEmpty)
+            }
+        }
+        for value in 0..<1_000 {
+            var buffer = Buffer(capacity: 3)
+            buffer.appendDecimal(value)
+            #expect(buffer.readable.string == String(value))
+        }
+    }
+
     @Test func `negative numbers carry a sign down to the smallest`() {
         var buffer = Buffer(capacity: 32)
         buffer.appendDecimal(Int.min)

@@ -110,7 +110,7 @@ struct AuditFixture {
         exchange.pointee.configuration = .passUnretained(configuration)
         exchange.pointee.headBase = head.bytes.baseAddress
         exchange.pointee.client = try #require(withBytes("192.0.2.7") { IPAddress(parsing: $0) })
-        exchange.pointee.requestID.renew(&worker.random, scratch: &worker.scratch)
+        exchange.pointee.requestID.renew(&worker.random)
         exchange.pointee.startedAt = worker.now
         let limits = HeadLimits(headByteCount: 65_536, targetByteCount: 32_768, fieldCount: 64)
         let result = exchange.pointee.reader.read(head.bytes, into: &exchange.pointee.head, limits: limits)

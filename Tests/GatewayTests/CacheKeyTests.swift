@@ -52,9 +52,15 @@ struct CacheKeyTests {
     private static func key(_ asked: Asked) throws -> [UInt8]? {
         let configuration = try #require(configuration)
         let worker = try Worker(
-            index: 0, shared: Shared(cache: nil, buckets: Buckets(capacity: 8)) {},
+            index: 0,
+            shared: Shared(
+                cache: ResponseCache(maxByteCount: 65_536, maxObjectByteCount: 1_024),
+                buckets: Buckets(capacity: 8)
+            ) {},
             configuration: configuration, maxConnectionCount: 16)
-        for _ in 0..<asked.writes { withBytes(project) { worker.shared.generations.advance($0) } }
+        for _ in 0..<asked.writes {
+            worker.shared.generations.advance(withBytes(project) { Identity.hash(of: $0) })
+        }
 
         let exchange = ExchangePointer.allocate(capacity: 1)
         exchange.initialize(to: Exchange(fieldCapacity: 64))
@@ -83,7 +89,7 @@ struct CacheKeyTests {
         exchange.pointee.adopt(
             withBytes(asked.token) { configuration.tokens?.find($0, wallSeconds: 0) })
         return withExtendedLifetime((configuration, head)) {
-            worker.appendCacheKey(exchange, table[operation]) ? Array(worker.key.readable) : nil
+            worker.appendCacheKey(exchange, table[operation]).map { _ in Array(worker.key.readable) }
         }
     }
 

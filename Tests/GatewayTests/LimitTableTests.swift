@@ -73,6 +73,55 @@ struct LimitTableTests {
         #expect(try Self.rules(table, "servers.delete") == ["tag", "method", "all"])
     }
 
+    /// The name of the bucket of a table's only rule.
+    private static func bucket(
+        _ table: LimitTable, project: String, user: String, address: UInt32 = 1, operation: Int = 0
+    ) -> UInt64? {
+        withBytes(project) { project in
+            withBytes(user) { user in
+                var subject = LimitSubject()
+                subject.hasIdentity = true
+                (subject.project, subject.user) = (project, user)
+                subject.address = IPAddress(v4: address)
+                subject.operation = operation
+                var charges = LimitCharges()
+                table.demand(subject, into: &charges)
+                // What is hashed beforehand names the same bucket.
+                subject.projectHash = Identity.hash(of: project)
+                subject.userHash = Identity.hash(of: user)
+                subject.addressHash = LimitTable.name(subject.address, table.hash)
+                var same = LimitCharges()
+                table.demand(subject, into: &same)
+                return charges.count == 1 && same[0].key == charges[0].key ? charges[0].key : nil
+            }
+        }
+    }
+
+    @Test func `whoever differs in a part that counts has a bucket of their own`() throws {
+        let all = try Self.table([Self.rule("all", per: [.project, .user, .address, .operation])])
+        var seen: Set<UInt64> = []
+        for number in 0..<10 {
+            for other in 0..<10 {
+                for operation in 0..<3 {
+                    let key = Self.bucket(
+                        all, project: "p\(number)", user: "u\(other)", address: UInt32(number * 10 + other),
+                        operation: operation)
+                    seen.insert(try #require(key))
+                }
+                seen.insert(try #require(Self.bucket(all, project: "u\(number)", user: "p\(other)")))
+            }
+        }
+        #expect(seen.count == 400)
+        let project = try Self.table([Self.rule("project")])
+        #expect(
+            Self.bucket(project, project: "p", user: "a") == Self.bucket(project, project: "p", user: "b"))
+        #expect(
+            Self.bucket(project, project: "", user: "a") != Self.bucket(project, project: "", user: "b"))
+        let renamed = try Self.table([Self.rule("renamed")])
+        #expect(
+            Self.bucket(project, project: "p", user: "a") != Self.bucket(renamed, project: "p", user: "a"))
+    }
+
     @Test func `the limits themselves are limited by a rule that names them alone`() throws {
         let table = try Self.table([
             Self.rule("all"), Self.rule("tag", ["tag:quotas"]), Self.rule("class", ["class:read"]),

@@ -28,6 +28,28 @@ import Testing
         #expect(body == #"{"badRequest": {"code": 400, "message": ""# + escaped + #""}}"#)
     }
 
+    @Test(arguments: [
+        UInt8(0x00), 0x1F, 0x20, 0x21, 0x22, 0x23, 0x5B, 0x5C, 0x5D, 0x7E, 0x7F, 0x80, 0xA2, 0xFF,
+    ])
+    func `a byte is escaped or not wherever it stands in a text`(_ byte: UInt8) {
+        let alone = appended { buffer in [byte].withUnsafeBufferPointer { buffer.appendJSONEscaped($0) } }
+        let isPlain = (0x20...0x7E).contains(byte) && byte != 0x22 && byte != 0x5C
+        #expect((alone.utf8.count == 1) == isPlain)
+        for count in 1...40 {
+            for place in 0..<count {
+                var text = [UInt8](repeating: 0x61, count: count)
+                text[place] = byte
+                let escaped = appended { buffer in
+                    text.withUnsafeBufferPointer { buffer.appendJSONEscaped($0) }
+                }
+                let expected =
+                    String(repeating: "a", count: place) + alone
+                    + String(repeating: "a", count: count - place - 1)
+                #expect(escaped == expected, "\(place) of \(count)")
+            }
+        }
+    }
+
     @Test func `bytes that are no UTF-8 become replacement characters`() {
         let body = appended { buffer in
             let bytes: [UInt8] = [0x61, 0xFF, 0xC3, 0x28]

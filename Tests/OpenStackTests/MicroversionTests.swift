@@ -75,8 +75,12 @@ import Testing
 
     @Test func `ids are new each time and of Nova's form`() {
         var random = RandomSource(seed: (1, 2, 3, 4))
-        let first = appended { RequestID.append(&random, to: &$0) }
-        let second = appended { RequestID.append(&random, to: &$0) }
+        func made() -> String {
+            var bytes = [UInt8](repeating: 0, count: 40)
+            bytes.withUnsafeMutableBytes { RequestID.write(&random, to: $0) }
+            return String(decoding: bytes, as: UTF8.self)
+        }
+        let (first, second) = (made(), made())
         #expect(first != second)
         for id in [first, second] {
             #expect(withBytes(id) { RequestID.isValid($0) })

@@ -24,7 +24,6 @@ import harness
 
 KILLS = int(os.environ.get("AUDIT_KILLS", "200"))
 CUTS = int(os.environ.get("AUDIT_CUTS", "30"))
-CC = harness.find_program("cc")
 
 
 @pytest.fixture
@@ -108,13 +107,10 @@ class PowerCut:
     """What the disk has of the trail, as told by the library in the gateway."""
 
     def __init__(self, directory, watched):
-        self.shim, self.ledger = directory / "power_cut.so", directory / "ledger"
-        source = harness.PEERS / "power_cut.c"
-        subprocess.run([CC, "-shared", "-fPIC", "-O1", "-Wall", "-o", self.shim, source, "-ldl"], check=True)
+        self.ledger = directory / "ledger"
         self.environment = {
-            "LD_PRELOAD": str(self.shim), "POWER_CUT_FILE": str(watched), "POWER_CUT_LEDGER": str(self.ledger),
-            # A sanitizer wants to be the first library, which it need not be for this one.
-            "ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))}
+            **harness.preloaded(directory, "power_cut"),
+            "POWER_CUT_FILE": str(watched), "POWER_CUT_LEDGER": str(self.ledger)}
         self.lost = self.syncs = 0
 
     def cut(self, files, numbers):
@@ -139,8 +135,6 @@ class PowerCut:
 
 @pytest.fixture
 def power(tmp_path, monkeypatch):
-    if not CC:
-        pytest.skip("no compiler of C is installed")
     made = PowerCut(tmp_path, tmp_path / "g" / "audit.jsonl")
     monkeypatch.setattr(harness.Gatehouse, "environment", made.environment)
     return made

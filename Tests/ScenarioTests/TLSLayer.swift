@@ -34,11 +34,10 @@ final class TLSLayer: @unchecked Sendable {
     /// The peer said that it was done.
     private(set) var isOrderly = false
 
-    /// Once: OpenSSL writes without MSG_NOSIGNAL, and stays whole at exit, when a connection's thread may still use it. A
-    /// function that does nothing, unlike SIG_IGN, does not come down to a gateway.
+    /// Once: OpenSSL writes without MSG_NOSIGNAL. A function that does nothing, unlike SIG_IGN, does not come down to a
+    /// gateway.
     private static let isPrepared: Bool = {
         signal(SIGPIPE) { _ in }
-        COpenSSL_stayAtExit()
         return true
     }()
 

@@ -4,7 +4,7 @@ internal import Bytes
 ///
 /// - Shape: 1,024 sets of four places, each with the first event's text. A place taken by others ends its window early.
 /// - Limits: 4,096 windows at once, and the texts of as many events.
-struct AuditFold {
+struct AuditFold: ~Copyable {
     struct Place {
         var key: UInt64 = 0
         /// Monotonic nanoseconds; 0 is free.
@@ -17,8 +17,20 @@ struct AuditFold {
     }
 
     private static let setCount = 1_024
-    private var places = [Place](repeating: Place(), count: setCount * 4)
+    private static let placeCount = setCount * 4
+    // No array, whose every change would ask whether it is shared.
+    private let places: UnsafeMutablePointer<Place>
     private(set) var openCount = 0
+
+    init() {
+        places = .allocate(capacity: Self.placeCount)
+        places.initialize(repeating: Place(), count: Self.placeCount)
+    }
+
+    deinit {
+        places.deinitialize(count: Self.placeCount)
+        places.deallocate()
+    }
 
     /// Counts a read into its window; false when it has none, and begins one by its event.
     mutating func count(_ key: UInt64, now: UInt64, wallMicroseconds: Int64) -> Bool {
@@ -61,7 +73,8 @@ struct AuditFold {
     mutating func takeEnded(now: UInt64, isEnd: Bool) -> [Place] {
         var ended: [Place] = []
         guard openCount > 0 else { return ended }
-        for index in places.indices where places[index].endsAt > 0 && (isEnd || places[index].endsAt <= now) {
+        for index in 0..<Self.placeCount
+        where places[index].endsAt > 0 && (isEnd || places[index].endsAt <= now) {
             if places[index].count > 1 { ended.append(places[index]) }
             places[index] = Place()
             openCount -= 1

@@ -46,11 +46,16 @@ extension Worker {
     static var maxAuditAnswerByteCount: Int { 16_384 }
 
     /// What the trail keeps of an exchange; nil where there is no trail.
-    func auditRule(of exchange: ExchangePointer) -> AuditRule? {
-        guard let table = configuration(of: exchange).auditTable else { return nil }
-        return table.rule(
-            api: exchange.pointee.api, operation: exchange.pointee.operation,
-            action: exchange.pointee.action, method: exchange.pointee.head.method)
+    func auditRule(of exchange: ExchangePointer) -> AuditRule? { lendAuditRule(of: exchange)?.pointee }
+
+    /// Lends the same without a copy; valid as long as the exchange is.
+    @inline(__always)
+    func lendAuditRule(of exchange: ExchangePointer) -> UnsafePointer<AuditRule>? {
+        withHouse(of: exchange) {
+            $0.auditTable?.lend(
+                api: exchange.pointee.api, operation: exchange.pointee.operation,
+                action: exchange.pointee.action, method: exchange.pointee.head.method)
+        }
     }
 
     /// Keeps what the head of an upstream's answer tells an event: Nova's request id and, of a creation, `Location`.

@@ -34,23 +34,97 @@ enum SecretNames {
 
     /// Tells whether a name, without escapes, is one of a secret.
     static func contains(_ name: ByteView) -> Bool {
-        let letters = letters(name)
-        for index in parts.indices where letters & parts[index].letters == parts[index].letters {
-            if find(parts[index].text, in: name) { return true }
-        }
-        for index in wholes.indices where letters == wholes[index].letters {
-            if name.namesSame(wholes[index].text) { return true }
+        let letters = letters(name) & ~percent
+        var candidates = candidates(letters)
+        while candidates != 0 {
+            let index = candidates.trailingZeroBitCount
+            candidates &= candidates - 1
+            if index < parts.count {
+                if find(parts[index].text, in: name) { return true }
+            } else if letters == wholes[index - parts.count].letters {
+                if name.namesSame(wholes[index - parts.count].text) { return true }
+            }
         }
         return false
     }
 
+    /// Tells whether a name of a secret may stand somewhere in a target; false for most, at a glance: their letters make
+    /// none of the words, however they are divided.
+    @inline(__always) static func mayOccur(inTarget target: ByteView) -> Bool {
+        let letters = letters(target)
+        // A percent sign may hide any letter.
+        return letters & percent != 0 || candidates(letters) != 0 && mayOccur(inNamesOf: target)
+    }
+
+    /// The same for each segment of the path and each name of the query by itself; what is before the path counts as
+    /// segments.
+    @inline(never) private static func mayOccur(inNamesOf target: ByteView) -> Bool {
+        let bits = bits
+        var letters: UInt32 = 0
+        var isQuery = false
+        var isValue = false
+        for byte in target {
+            let ends =
+                isQuery
+                ? byte == UInt8(ascii: "&") || byte == UInt8(ascii: ";")
+                : byte == UInt8(ascii: "/") || byte == UInt8(ascii: "?")
+            if ends {
+                if candidates(letters) != 0 { return true }
+                letters = 0
+                isValue = false
+                isQuery = isQuery || byte == UInt8(ascii: "?")
+            } else if isQuery, byte == UInt8(ascii: "=") {
+                isValue = true
+            } else if !isValue {
+                letters |= bits[Int(byte)]
+            }
+        }
+        return candidates(letters) != 0
+    }
+
+    /// The words that can be made of some letters, a bit for each: first the parts, then the wholes.
+    private static func candidates(_ letters: UInt32) -> UInt64 {
+        let table = spelled
+        return table[Int(letters & 0x7F)] & table[128 + Int(letters >> 7 & 0x7F)]
+            & table[256 + Int(letters >> 14 & 0x7F)] & table[384 + Int(letters >> 21 & 0x1F)]
+    }
+
+    /// For each quarter of the alphabet and each choice of its letters, the words that need no other letter of it.
+    // Never written after it is made, as `bits` is.
+    nonisolated(unsafe) private static let spelled: UnsafePointer<UInt64> = {
+        var words: [UInt32] = []
+        for index in parts.indices { words.append(parts[index].letters) }
+        for index in wholes.indices { words.append(wholes[index].letters) }
+        var table = [UInt64](repeating: 0, count: 4 * 128)
+        for place in table.indices {
+            let (quarter, choice) = (place / 128, UInt32(place % 128))
+            for (index, word) in words.enumerated()
+            where word >> UInt32(7 * quarter) & 0x7F & ~choice == 0 {
+                table[place] |= 1 << UInt64(index)
+            }
+        }
+        return .frozen(table)
+    }()
+
+    /// The bit of the percent sign among those of letters.
+    private static let percent: UInt32 = 1 << 26
+
+    /// Of each byte, the bit of its letter in either case, or of the percent sign; none of others.
+    nonisolated(unsafe) private static let bits: UnsafePointer<UInt32> = {
+        var table = [UInt32](repeating: 0, count: 256)
+        for place in 0..<26 {
+            table[0x61 + place] = 1 << UInt32(place)
+            table[0x41 + place] = 1 << UInt32(place)
+        }
+        table[0x25] = percent
+        return .frozen(table)
+    }()
+
     /// A bit for each ASCII letter in a name.
     private static func letters(_ name: ByteView) -> UInt32 {
+        let bits = bits
         var letters: UInt32 = 0
-        for byte in name {
-            let place = ASCII.lowercased(byte) &- 0x61
-            if place < 26 { letters |= 1 << UInt32(place) }
-        }
+        for byte in name { letters |= bits[Int(byte)] }
         return letters
     }
 

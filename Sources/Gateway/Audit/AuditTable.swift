@@ -9,8 +9,8 @@ public import OpenStack
 /// - Ownership: immutable; a reload makes another one.
 // Unchecked because of the pointers: what they point to is never written after `init`.
 public final class AuditTable: @unchecked Sendable {
-    /// What no operation matches: the first for methods that read.
-    private let unmatched: (read: AuditRule, other: AuditRule)
+    /// What no operation matches: the first for methods that read, the second for the others.
+    private let unmatched: UnsafePointer<AuditRule>
     private let operations: UnsafePointer<AuditRule>
     private let actions: UnsafePointer<AuditRule>
     /// Of each API, where its operations and actions begin.
@@ -40,7 +40,7 @@ public final class AuditTable: @unchecked Sendable {
     }
 
     private init(_ builder: AuditTableBuilder) {
-        unmatched = builder.unmatched
+        unmatched = .frozen([builder.unmatched.read, builder.unmatched.other])
         operations = .frozen(builder.operations)
         actions = .frozen(builder.actions)
         bases = .frozen(builder.bases)
@@ -52,6 +52,7 @@ public final class AuditTable: @unchecked Sendable {
     }
 
     deinit {
+        unmatched.deallocate()
         operations.deallocate()
         actions.deallocate()
         bases.deallocate()
@@ -62,12 +63,15 @@ public final class AuditTable: @unchecked Sendable {
 
     /// The rule for an operation, or for an action of it; both -1 for none.
     func rule(api: Int, operation: Int, action: Int, method: Method) -> AuditRule {
-        guard operation >= 0, api >= 0, api < apiCount else {
-            return method.isSafe ? unmatched.read : unmatched.other
-        }
+        lend(api: api, operation: operation, action: action, method: method).pointee
+    }
+
+    /// Lends the same without a copy; valid as long as the table is.
+    func lend(api: Int, operation: Int, action: Int, method: Method) -> UnsafePointer<AuditRule> {
+        guard operation >= 0, api >= 0, api < apiCount else { return unmatched + (method.isSafe ? 0 : 1) }
         let base = bases[api]
         return action >= 0
-            ? actions[Int(base.actions) + action] : operations[Int(base.operations) + operation]
+            ? actions + Int(base.actions) + action : operations + Int(base.operations) + operation
     }
 
     func text(_ range: ByteRange) -> ByteView { ByteView(start: bytes, count: byteCount).view(range) }

@@ -18,7 +18,13 @@ extension Worker {
 
     /// Records an exchange whose answer is about to leave: its event comes first.
     func auditAnswer(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
-        guard let audit, !connection.pointee.isAdmin, !exchange.pointee.isAudited else { return }
+        guard !connection.pointee.isAdmin, !exchange.pointee.isAudited else { return }
+        lentAudit?._withUnsafeGuaranteedRef { auditAnswer(exchange, connection, $0) }
+    }
+
+    private func auditAnswer(
+        _ exchange: ExchangePointer, _ connection: DownstreamPointer, _ audit: AuditWriter
+    ) {
         exchange.pointee.auditedFailure = exchange.pointee.failure
         let event = recordEvent(exchange, audit)
         exchange.pointee.isAudited = true
@@ -58,11 +64,11 @@ extension Worker {
 
     /// Records an exchange at its end: one that was never answered, or whose answer broke off.
     func auditEnd(_ exchange: ExchangePointer) {
-        guard let audit, !isAdminExchange(exchange) else { return }
         // An answer whose head left says nothing of what became of the rest.
-        guard !exchange.pointee.isAudited || exchange.pointee.failure != exchange.pointee.auditedFailure
+        guard !exchange.pointee.isAudited || exchange.pointee.failure != exchange.pointee.auditedFailure,
+            !isAdminExchange(exchange)
         else { return }
-        _ = recordEvent(exchange, audit)
+        lentAudit?._withUnsafeGuaranteedRef { _ = recordEvent(exchange, $0) }
     }
 
     /// What became of an exchange's event.
@@ -76,13 +82,13 @@ extension Worker {
 
     /// Appends the exchange's event.
     private func recordEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> Recorded {
-        withAuditScratch {
-            switch auditRule(of: exchange)?.record {
-            case .off, nil: .none
-            case .each:
+        switch lendAuditRule(of: exchange)?.pointee.record {
+        case .off, nil: .none
+        case .each:
+            withAuditScratch {
                 appendEvent(exchange, audit, auditWeight(exchange)) { appendAuditEvent(exchange, to: &$0) }
-            case .folded: foldEvent(exchange, audit)
             }
+        case .folded: foldEvent(exchange, audit)
         }
     }
 
@@ -112,15 +118,19 @@ extension Worker {
 
     private func auditWeight(_ exchange: ExchangePointer) -> AuditWeight {
         if exchange.pointee.forwardedAt == 0, exchange.pointee.reply.stored == nil { return .refusal }
-        return auditRule(of: exchange)?.changesState == false ? .read : .change
+        return lendAuditRule(of: exchange)?.pointee.changesState == false ? .read : .change
     }
 
     // MARK: - Folding
 
     /// The first of equal reads has its event, the others are counted until the window ends.
-    private func foldEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> Recorded {
+    @inline(__always) private func foldEvent(_ exchange: ExchangePointer, _ audit: AuditWriter) -> Recorded {
         let key = foldKey(exchange, audit)
         if audit.fold.count(key, now: now, wallMicroseconds: wallMicroseconds) { return .none }
+        return withAuditScratch { beginFold(key, exchange, audit) }
+    }
+
+    private func beginFold(_ key: UInt64, _ exchange: ExchangePointer, _ audit: AuditWriter) -> Recorded {
         auditText.removeAll()
         appendAuditEvent(exchange, to: &auditText)
         let event = Content(auditText.readable)
@@ -138,30 +148,43 @@ extension Worker {
     }
 
     /// What makes reads equal: who, from where, what, and how it ended.
-    private func foldKey(_ exchange: ExchangePointer, _ audit: AuditWriter) -> UInt64 {
-        auditText.removeAll()
+    ///
+    /// Who it is goes in as the hashes that the identity has: under a key as this one, so that no two can be chosen that
+    /// have the same.
+    @inline(__always) private func foldKey(_ exchange: ExchangePointer, _ audit: AuditWriter) -> UInt64 {
+        let hasHead = exchange.pointee.head.byteCount > 0
+        let method = exchange.pointee.head.method
+        var parts: InlineArray<5, UInt64> = .init(repeating: 0)
         if let identity = exchange.pointee.identity {
-            identity._withUnsafeGuaranteedRef { identity in
-                identity.withUserID { auditText.append($0) }
-                auditText.append("|")
-                identity.withProjectID { auditText.append($0) }
+            parts[0] = identity._withUnsafeGuaranteedRef { $0.userHash }
+            parts[1] = identity._withUnsafeGuaranteedRef { $0.projectHash }
+        } else if let token = userToken(exchange) {
+            parts[0] = audit.hash.hash(token)
+        }
+        parts[2] = exchange.pointee.client.high
+        parts[3] = exchange.pointee.client.low
+        parts[4] =
+            UInt64(truncatingIfNeeded: exchange.pointee.status) << 32
+            | UInt64(exchange.pointee.client.family.rawValue) << 24
+            | UInt64(exchange.pointee.failure.rawValue) << 16
+            | (hasHead ? UInt64(method.rawValue) + 1 : 0) << 8 | (exchange.pointee.identity == nil ? 0 : 1)
+        auditText.removeAll()
+        withUnsafeBytes(of: parts) { auditText.append($0.bindMemory(to: UInt8.self)) }
+        if hasHead {
+            let head = exchange.pointee.headBytes
+            // A method that is not known has its name alone; a space is in none, and ends it.
+            if method == .other {
+                auditText.append(head.view(exchange.pointee.head.methodName))
+                auditText.append(" ")
             }
-        }
-        if exchange.pointee.identity == nil, let token = userToken(exchange) {
-            auditText.appendHexadecimal(audit.hash.hash(token))
-        }
-        auditText.append("|")
-        exchange.pointee.client.append(to: &auditText)
-        auditText.append("|")
-        auditText.appendDecimal(exchange.pointee.status)
-        auditText.append("|")
-        auditText.appendDecimal(Int(exchange.pointee.failure.rawValue))
-        auditText.append("|")
-        let head = exchange.pointee.headBytes
-        if exchange.pointee.head.byteCount > 0 {
-            auditText.append(head.view(exchange.pointee.head.methodName))
-            auditText.append(" ")
-            auditText.appendHexadecimal(audit.hash.hash(head.view(exchange.pointee.head.target.whole)))
+            let target = head.view(exchange.pointee.head.target.whole)
+            if target.count <= Self.maxAuditEventByteCount {
+                auditText.append(target)
+            } else {
+                withUnsafeBytes(of: audit.hash.hash(target)) {
+                    auditText.append($0.bindMemory(to: UInt8.self))
+                }
+            }
         }
         return audit.hash.hash(auditText.readable) | 1
     }
@@ -247,6 +270,14 @@ extension Worker {
         }
     }
 
+    /// Whether every request is refused, reads as well, because its event could not be kept.
+    var auditRefusesAll: Bool {
+        lentAudit?._withUnsafeGuaranteedRef {
+            $0.isFailing && $0.trail.settings.onFailure == .refuse
+                && $0.trail.settings.durability != .bestEffort
+        } ?? false
+    }
+
     /// Whether a request is refused because its event could not be kept.
     func auditRefuses(isWrite: Bool) -> Bool {
         guard let audit, audit.isFailing, audit.trail.settings.durability != .bestEffort else { return false }
@@ -258,8 +289,9 @@ extension Worker {
     }
 
     /// Writes the events of this round, and lets the answers go that waited for them.
-    func settleAudit() {
-        guard let audit else { return }
+    func settleAudit() { lentAudit?._withUnsafeGuaranteedRef { settleAudit($0) } }
+
+    private func settleAudit(_ audit: AuditWriter) {
         if audit.trail.settings.durability == .bestEffort {
             if audit.byteCount >= 65_536 {
                 audit.write(now: now, wallSeconds: wallSeconds)

@@ -35,7 +35,7 @@ extension Worker {
         if let service = exchange.pointee.service {
             service._withUnsafeGuaranteedRef { service in
                 buffer.append(",\"service\":{\"id\":\"")
-                service.withUserID { append($0, AuditBound.id, .ids, &cuts, to: &buffer) }
+                append(service.userIDBytes, AuditBound.id, .ids, &cuts, to: &buffer)
                 buffer.append("\"")
                 buffer.appendAuditMember(
                     ",\"name\":\"", service.userName, atMost: AuditBound.name, .names, &cuts)
@@ -66,7 +66,7 @@ extension Worker {
 
     /// Appends a user's id with the quote that ends it, and the members that say more.
     private func append(_ identity: Identity, _ cuts: inout AuditCuts, to buffer: inout Buffer) {
-        identity.withUserID { appendID($0, &cuts, to: &buffer) }
+        appendID(identity.userIDBytes, &cuts, to: &buffer)
         buffer.append("\"")
         buffer.appendAuditMember(",\"name\":\"", identity.userName, atMost: AuditBound.name, .names, &cuts)
         buffer.appendAuditMember(

@@ -45,10 +45,24 @@ final class ResponseCache: Sendable {
 
     /// The stored response under `key`, fresh or not, and whether collapsing is off for it just now.
     func find(_ key: ByteView, hash: UInt64, now: UInt64) -> (stored: StoredResponse?, passes: Bool) {
-        shard(hash).withLock { shard in
-            guard let index = shard.find(key, hash) else { return (nil, false) }
-            shard.touch(index)
-            return (shard.entries[index].stored, shard.entries[index].passUntil > now)
+        let found = hold(key, hash: hash, now: now)
+        return (found.stored?.takeRetainedValue(), found.passes)
+    }
+
+    /// The same, the stored response with one reference that the caller has to give up or to pass on.
+    func hold(
+        _ key: ByteView, hash: UInt64, now: UInt64
+    ) -> (stored: Unmanaged<StoredResponse>?, passes: Bool) {
+        // The array holds the shards for good, so none is counted here.
+        Unmanaged.passUnretained(shard(hash))._withUnsafeGuaranteedRef { shard in
+            shard.withLock { shard in
+                guard let index = shard.find(key, hash) else { return (nil, false) }
+                shard.touch(index)
+                return (
+                    shard.entries[index].stored.map { .passRetained($0) },
+                    shard.entries[index].passUntil > now
+                )
+            }
         }
     }
 

@@ -33,10 +33,15 @@ struct Shard: ~Copyable, Sendable {
         var index = buckets[bucket(hash)]
         while index >= 0 {
             let place = Int(index)
-            if entries[place].hash == hash, entries[place].key!.bytes.equals(key) { return place }
+            if entries[place].hash == hash, hasKey(place, key) { return place }
             index = entries[place].nextInBucket
         }
         return nil
+    }
+
+    /// The entry holds its key while it is looked at, so no reference is counted.
+    private func hasKey(_ place: Int, _ key: ByteView) -> Bool {
+        Unmanaged.passUnretained(entries[place].key!)._withUnsafeGuaranteedRef { $0.bytes.equals(key) }
     }
 
     /// Makes an empty entry; nil when the shard is full of entries that cannot leave.

@@ -111,8 +111,12 @@ final class Representation: Sendable {
 ///   (framing, Date, request ids, Via, validators, Age). Times are monotonic nanoseconds.
 final class StoredResponse: Sendable {
     let status: Int
-    let fields: Content
+    /// What stays the same of the answers' heads, as it goes out.
+    let head: StoredHead
     let representation: Representation
+    /// Its content as it is, and its tag.
+    let content: Content
+    let tag: Content
     /// When the request that brought it was sent: ages count from there, the careful side (RFC 9111 §4.2.3).
     let requestedAt: UInt64
     let freshUntil: UInt64
@@ -122,24 +126,74 @@ final class StoredResponse: Sendable {
     let isStorable: Bool
     /// Some cell did not answer, and its servers are named without their state: true for now, but never kept.
     let isPartial: Bool
+    private let fieldsByteCount: Int
 
     init(
         status: Int, fields: Content, representation: Representation, requestedAt: UInt64, freshUntil: UInt64,
         staleUntil: UInt64, errorUntil: UInt64, isStorable: Bool, isPartial: Bool
     ) {
         self.status = status
-        self.fields = fields
         self.representation = representation
+        content = representation.content
+        tag = representation.tag
         self.requestedAt = requestedAt
         self.freshUntil = freshUntil
         self.staleUntil = staleUntil
         self.errorUntil = errorUntil
         self.isStorable = isStorable && !isPartial
         self.isPartial = isPartial
+        fieldsByteCount = fields.count
+        head = StoredHead(
+            status: status, fields: fields.bytes,
+            tag: isStorable || isPartial ? representation.tag.bytes : nil,
+            contentByteCount: representation.content.count)
     }
+
+    /// It may be sent in a coding and be asked for by its validator; what may not be kept passes as it came.
+    var isCodable: Bool { isStorable || isPartial }
 
     /// Bytes it is charged with in the cache: content, fields and a flat share for coded forms and book-keeping.
     var byteCount: Int {
-        representation.content.count + representation.content.count / 4 + fields.count + 512
+        representation.content.count + representation.content.count / 4 + fieldsByteCount + 512
     }
+}
+
+/// The lines of a stored response's head that do not change, in one piece: status line, fields, validator and `Vary` where
+/// it has one, `Content-Length`.
+///
+/// - Ownership: lent by the stored response that it is part of; the views are valid while that is held.
+struct StoredHead: ~Copyable, Sendable {
+    private let lines: Content
+    private let fieldsStart: Int
+    private let fieldsEnd: Int
+    private let lengthStart: Int
+
+    init(status: Int, fields: ByteView, tag: ByteView?, contentByteCount: Int) {
+        var lines = Buffer(capacity: fields.count + 256)
+        lines.appendStatusLine(status)
+        fieldsStart = lines.count
+        lines.append(fields)
+        fieldsEnd = lines.count
+        if let tag {
+            lines.append("ETag: ")
+            lines.append(tag)
+            lines.append("\r\nVary: Accept-Encoding\r\n")
+        }
+        lengthStart = lines.count
+        lines.appendContentLength(UInt64(contentByteCount))
+        precondition(!lines.hasOverflowed, "a tag is 34 bytes")
+        self.lines = Content(lines.readable)
+    }
+
+    /// All of it: the head of the content as it is.
+    var whole: ByteView { lines.bytes }
+
+    /// Behind the status line and before the length: what a 304 has, too (RFC 9110 §15.4.5).
+    var unchanged: ByteView { lines.bytes.view(fieldsStart, lengthStart - fieldsStart) }
+
+    /// Status line and fields: what the head of a coded form begins with.
+    var coded: ByteView { lines.bytes.view(0, fieldsEnd) }
+
+    /// The fields alone.
+    var fields: ByteView { lines.bytes.view(fieldsStart, fieldsEnd - fieldsStart) }
 }

@@ -30,11 +30,13 @@ extension Worker {
         // Lookup lets only requests without content come here; a chunked one was empty, and is not sent as chunked.
         exchange.pointee.head.framing = .none
         exchange.pointee.head.version = leader.pointee.head.version
-        exchange.pointee.requestID.renew(&random, scratch: &scratch)
+        exchange.pointee.requestID.renew(&random)
         exchange.pointee.startedAt = now
         exchange.pointee.api = leader.pointee.api
         exchange.pointee.route = leader.pointee.route
         exchange.pointee.operation = leader.pointee.operation
+        exchange.pointee.site = leader.pointee.site
+        exchange.pointee.facts = leader.pointee.facts
         exchange.pointee.adopt(leader.pointee.identity?.takeUnretainedValue())
         exchange.pointee.microversion = leader.pointee.microversion
         exchange.pointee.peerIsTrusted = leader.pointee.peerIsTrusted

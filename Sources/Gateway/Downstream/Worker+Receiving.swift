@@ -188,7 +188,7 @@ extension Worker {
         connection.pointee.content.isEnded = true
         exchange.pointee.closesDownstream = true
         exchange.pointee.failure = .unreadableRequest
-        exchange.pointee.requestID.renew(&random, scratch: &scratch)
+        exchange.pointee.requestID.renew(&random)
         message.removeAll()
         message.append(refusal.phrase)
         _ = refuse(exchange, status: refusal.status)

@@ -19,8 +19,7 @@ extension Worker {
     private func writeEmpty(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
         exchange.pointee.status = exchange.pointee.reply.status
         connection.pointee.output.appendStatusLine(exchange.pointee.reply.status)
-        connection.pointee.output.append(dateLine.readable)
-        appendRequestIDs(exchange, to: &connection.pointee.output, compute: true, openStack: true)
+        appendOwnLines(exchange, to: &connection.pointee.output)
         finishHead(exchange, connection)
     }
 
@@ -31,8 +30,7 @@ extension Worker {
         connection.pointee.output.appendStatusLine(exchange.pointee.reply.status)
         appendTranslationFields(exchange, to: &connection.pointee.output)
         connection.pointee.output.appendContentLength(UInt64(content.count))
-        connection.pointee.output.append(dateLine.readable)
-        appendRequestIDs(exchange, to: &connection.pointee.output, compute: true, openStack: true)
+        appendOwnLines(exchange, to: &connection.pointee.output)
         appendForwardStatus(exchange, to: &connection.pointee.output)
         finishHead(exchange, connection)
         appendContent(exchange, connection, content.bytes)
@@ -40,8 +38,25 @@ extension Worker {
 
     private func writeFault(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
         let status = exchange.pointee.reply.status
-        let retryAfter = exchange.pointee.reply.retryAfterSeconds
         exchange.pointee.status = status
+        writeFaultContent(exchange)
+        connection.pointee.output.appendStatusLine(status)
+        connection.pointee.output.append("Content-Type: application/json; charset=UTF-8\r\nContent-Length: ")
+        connection.pointee.output.appendDecimal(faultContent.count)
+        connection.pointee.output.append("\r\n")
+        if exchange.pointee.versionIsKnown { appendVersionFields(exchange, to: &connection.pointee.output) }
+        appendRefusalFields(exchange, to: &connection.pointee.output)
+        appendOwnLines(exchange, to: &connection.pointee.output)
+        finishHead(exchange, connection)
+        if exchange.pointee.head.method != .head {
+            appendContent(exchange, connection, faultContent.readable)
+        }
+    }
+
+    /// Makes the content of the fault that `reply` and `message` describe.
+    private func writeFaultContent(_ exchange: ExchangePointer) {
+        let status = exchange.pointee.reply.status
+        let retryAfter = exchange.pointee.reply.retryAfterSeconds
         faultContent.removeAll()
         key.removeAll()
         if exchange.pointee.limitedBy >= 0 { appendLimitDetails(exchange, to: &key) }
@@ -55,37 +70,32 @@ extension Worker {
             message.append("Invalid input.")
             Fault.append(status: status, message: message.readable, retryAfterSeconds: nil, to: &faultContent)
         }
-        connection.pointee.output.appendStatusLine(status)
-        connection.pointee.output.append("Content-Type: application/json; charset=UTF-8\r\n")
-        connection.pointee.output.appendContentLength(UInt64(faultContent.count))
-        if exchange.pointee.versionIsKnown { appendVersionFields(exchange, to: &connection.pointee.output) }
-        if status == 401 {
-            connection.pointee.output.append("WWW-Authenticate: Keystone uri=\"")
+    }
+
+    /// What some refusals say besides: where tokens are to be had, which methods there are, when to come again.
+    private func appendRefusalFields(_ exchange: ExchangePointer, to output: inout Buffer) {
+        let retryAfter = exchange.pointee.reply.retryAfterSeconds
+        if exchange.pointee.reply.status == 401 {
+            output.append("WWW-Authenticate: Keystone uri=\"")
             if let client = configuration(of: exchange).keystone {
-                connection.pointee.output.append(client.shared.publicURL.bytes)
+                output.append(client.shared.publicURL.bytes)
             } else {
                 // The house itself judges tokens, so it is what the client is sent to; never an address behind it.
-                connection.pointee.output.append(publicScheme(exchange))
-                connection.pointee.output.append("://")
-                connection.pointee.output.append(publicHost(exchange))
+                output.append(publicScheme(exchange))
+                output.append("://")
+                output.append(publicHost(exchange))
             }
-            connection.pointee.output.append("\"\r\n")
+            output.append("\"\r\n")
         }
         if exchange.pointee.reply.allowIndex >= 0, let table = table(of: exchange) {
-            connection.pointee.output.append("Allow: ")
-            connection.pointee.output.append(table.allowValue(exchange.pointee.reply.allowIndex))
-            connection.pointee.output.append("\r\n")
+            output.append("Allow: ")
+            output.append(table.allowValue(exchange.pointee.reply.allowIndex))
+            output.append("\r\n")
         }
         if retryAfter > 0 {
-            connection.pointee.output.append("Retry-After: ")
-            connection.pointee.output.appendDecimal(retryAfter)
-            connection.pointee.output.append("\r\n")
-        }
-        connection.pointee.output.append(dateLine.readable)
-        appendRequestIDs(exchange, to: &connection.pointee.output, compute: true, openStack: true)
-        finishHead(exchange, connection)
-        if exchange.pointee.head.method != .head {
-            appendContent(exchange, connection, faultContent.readable)
+            output.append("Retry-After: ")
+            output.appendDecimal(retryAfter)
+            output.append("\r\n")
         }
     }
 
@@ -93,9 +103,11 @@ extension Worker {
     func appendVersionFields(_ exchange: ExchangePointer, to output: inout Buffer) {
         guard exchange.pointee.route.version == .v21 else { return }
         output.append("OpenStack-API-Version: compute ")
+        let start = output.count
         appendVersion(exchange, to: &output)
+        let version = output.readable.view(start, output.count - start)
         output.append("\r\nX-OpenStack-Nova-API-Version: ")
-        appendVersion(exchange, to: &output)
+        output.append(version)
         output.append("\r\nVary: OpenStack-API-Version\r\nVary: X-OpenStack-Nova-API-Version\r\n")
     }
 
@@ -110,54 +122,66 @@ extension Worker {
         }
     }
 
+    /// Up to this a copy behind the head costs less than the second piece of a `sendmsg`: at 5,849 bytes 30 ns of 7.4 µs
+    /// and two references that need not be counted; they are even at 8,000.
+    private static var maxCopiedByteCount: Int { 6_144 }
+
     private func writeStored(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
-        guard let stored = exchange.pointee.reply.stored else { return }
-        let representation = stored.representation
+        guard let stored = exchange.pointee.reply.stored.map({ Unmanaged.passUnretained($0) }) else { return }
+        // The exchange holds it until it is over.
+        stored._withUnsafeGuaranteedRef { writeStored($0, exchange, connection) }
+    }
+
+    private func writeStored(
+        _ stored: StoredResponse, _ exchange: ExchangePointer, _ connection: DownstreamPointer
+    ) {
         // What may not be kept passes as it came: it has no validator of ours, no coding and no age.
-        let isCodable = stored.isStorable || stored.isPartial
-        let coding = isCodable ? exchange.pointee.acceptedCoding : .identity
-        let coded = coding == .identity ? nil : representation.form(coding)
-        let content = coded ?? representation.content
-        let tag = representation.tag.bytes
-        let isUnchanged = isCodable && isNotModified(exchange, tag)
-        let status = isUnchanged ? 304 : stored.status
-        exchange.pointee.status = status
-        connection.pointee.output.appendStatusLine(status)
-        connection.pointee.output.append(stored.fields.bytes)
-        if isCodable {
-            connection.pointee.output.append("ETag: ")
-            if coded != nil {
-                connection.pointee.output.append(tag.view(0, tag.count - 1))
-                connection.pointee.output.append(coding == .gzip ? "-gzip\"" : "-deflate\"")
-            } else {
-                connection.pointee.output.append(tag)
-            }
-            connection.pointee.output.append("\r\nVary: Accept-Encoding\r\n")
+        let coding = stored.isCodable ? exchange.pointee.acceptedCoding : .identity
+        let coded = coding == .identity ? nil : stored.representation.form(coding)
+        let isUnchanged =
+            stored.isCodable && exchange.pointee.head.fields.has(.ifNoneMatch)
+            && isNotModified(exchange, stored.tag.bytes)
+        exchange.pointee.status = isUnchanged ? 304 : stored.status
+        if isUnchanged { connection.pointee.output.appendStatusLine(304) }
+        if let coded {
+            appendCodedHead(
+                stored, coding, isUnchanged ? nil : coded.count, to: &connection.pointee.output)
+        } else {
+            connection.pointee.output.append(isUnchanged ? stored.head.unchanged : stored.head.whole)
         }
-        if coded != nil, !isUnchanged {
-            connection.pointee.output.append(
-                coding == .gzip ? "Content-Encoding: gzip\r\n" : "Content-Encoding: deflate\r\n")
-        }
-        if !isUnchanged { connection.pointee.output.appendContentLength(UInt64(content.count)) }
         appendCacheStatus(exchange, stored, to: &connection.pointee.output)
-        connection.pointee.output.append(dateLine.readable)
-        appendRequestIDs(exchange, to: &connection.pointee.output, compute: true, openStack: true)
+        appendOwnLines(exchange, to: &connection.pointee.output)
         finishHead(exchange, connection)
         guard !isUnchanged, exchange.pointee.head.method != .head else { return }
-        if content.count <= 4_096, content.count <= connection.pointee.output.room,
+        let bytes = coded.map { $0.bytes } ?? stored.content.bytes
+        if bytes.count <= Self.maxCopiedByteCount, bytes.count <= connection.pointee.output.room,
             !connection.pointee.isStream
         {
-            appendContent(exchange, connection, content.bytes)
+            appendContent(exchange, connection, bytes)
         } else {
             // Large contents go out of the store itself, without a copy.
-            connection.pointee.pending = content
+            connection.pointee.pending = coded ?? stored.content
             connection.pointee.pendingOffset = 0
-            exchange.pointee.responseByteCount += UInt64(content.count)
+            exchange.pointee.responseByteCount += UInt64(bytes.count)
         }
     }
 
+    /// The lines of a coded form; without a length those of a 304, whose status line is there already.
+    private func appendCodedHead(
+        _ stored: StoredResponse, _ coding: ContentCoding, _ byteCount: Int?, to output: inout Buffer
+    ) {
+        output.append(byteCount == nil ? stored.head.fields : stored.head.coded)
+        let tag = stored.tag.bytes
+        output.append("ETag: ")
+        output.append(tag.view(0, tag.count - 1))
+        output.append(coding == .gzip ? "-gzip\"" : "-deflate\"")
+        output.append("\r\nVary: Accept-Encoding\r\n")
+        guard let byteCount else { return }
+        output.append(coding == .gzip ? "Content-Encoding: gzip\r\n" : "Content-Encoding: deflate\r\n")
+        output.appendContentLength(UInt64(byteCount))
+    }
+
     private func isNotModified(_ exchange: ExchangePointer, _ tag: ByteView) -> Bool {
-        guard exchange.pointee.head.fields.find(.ifNoneMatch) != nil else { return false }
         // The identity tag and those of its coded forms name the same list, so any of them is enough for a 304.
         let bytes = exchange.pointee.headBytes
         let fields = exchange.pointee.head.fields.count
@@ -181,8 +205,7 @@ extension Worker {
         _ exchange: ExchangePointer, _ stored: StoredResponse, to output: inout Buffer
     ) {
         let verdict = exchange.pointee.cacheVerdict
-        output.append("Cache-Status: ")
-        output.append(configuration.via.bytes)
+        appendCacheName(to: &output)
         switch verdict {
         case .hit, .stale:
             output.append("; hit; ttl=")

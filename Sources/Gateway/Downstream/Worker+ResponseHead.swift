@@ -42,6 +42,7 @@ extension Worker {
         var hasDate = false
         var hasComputeID = false
         var hasOpenStackID = false
+        var run = FieldRun()
         let nominates = head.fields.count(of: .connection) > 0
         for index in 0..<head.fields.count {
             let line = head.fields[index]
@@ -60,15 +61,16 @@ extension Worker {
                 // They speak of the content, which may be one worded here.
                 if !keepsContentType { continue }
             case .openStackAPIVersion, .xOpenStackNovaAPIVersion:
+                run.end(bytes, to: &output)
                 if appendAskedVersion(line.known, exchange, to: &output) { continue }
             default: break
             }
-            let name = bytes.view(line.name)
-            if nominates, line.known == .other, head.fields.nominates(name, in: bytes) {
+            if nominates, line.known == .other, head.fields.nominates(bytes.view(line.name), in: bytes) {
                 continue
             }
-            output.appendField(name, bytes.view(line.value))
+            run.append(line, bytes, to: &output)
         }
+        run.end(bytes, to: &output)
         if !hasDate { output.append(dateLine.readable) }
         appendRequestIDs(exchange, to: &output, compute: !hasComputeID, openStack: !hasOpenStackID)
         appendForwardStatus(exchange, to: &output)
@@ -84,8 +86,7 @@ extension Worker {
         case .forwardedStale: reason = "stale"
         case .none, .hit, .stale, .collapsed, .method: return
         }
-        output.append("Cache-Status: ")
-        output.append(configuration.via.bytes)
+        appendCacheName(to: &output)
         output.append("; fwd=")
         output.append(reason)
         output.append("\r\n")
@@ -178,47 +179,42 @@ extension Worker {
         }
     }
 
-    func appendRequestIDs(
-        _ exchange: ExchangePointer, to output: inout Buffer, compute: Bool, openStack: Bool
-    ) {
-        appendRequestIDs(exchange.pointee.requestID, to: &output, compute: compute, openStack: openStack)
+    /// Appends `Cache-Status: ` and the name that this house has there.
+    func appendCacheName(to output: inout Buffer) {
+        Unmanaged.passUnretained(configuration)._withUnsafeGuaranteedRef { house in
+            output.append(house.cacheStatusStart.bytes)
+        }
     }
 
-    func appendRequestIDs(
-        _ id: borrowing RequestIDBytes, to output: inout Buffer, compute: Bool, openStack: Bool
-    ) {
-        output.append("X-Gatehouse-Request-Id: ")
-        id.append(to: &output)
-        if compute {
-            output.append("\r\nX-Compute-Request-Id: ")
-            id.append(to: &output)
+    /// Appends `Via`; with the empty line behind it, if the head ends there.
+    private func appendVia(_ exchange: ExchangePointer, endsHead: Bool, to output: inout Buffer) {
+        // The protocol is that by which the answer came here (RFC 9110 §7.6.3).
+        let cameOnStream = upstreams.find(exchange.pointee.upstream)?.pointee.isStream == true
+        Unmanaged.passUnretained(configuration)._withUnsafeGuaranteedRef { house in
+            let end = cameOnStream ? house.http2ViaEnd.bytes : house.viaEnd.bytes
+            output.append(endsHead ? end : end.view(0, end.count - 2))
         }
-        if openStack {
-            output.append("\r\nX-OpenStack-Request-Id: ")
-            id.append(to: &output)
-        }
-        output.append("\r\n")
     }
 
     func finishHead(_ exchange: ExchangePointer, _ connection: DownstreamPointer) {
         if audit != nil { auditAnswer(exchange, connection) }
         if exchange.pointee.charges.count > 0 { appendLimitFields(exchange, to: &connection.pointee.output) }
-        // The protocol is that by which the answer came here (RFC 9110 §7.6.3).
-        let cameOnStream = upstreams.find(exchange.pointee.upstream)?.pointee.isStream == true
-        connection.pointee.output.append(
-            cameOnStream ? configuration.http2ViaLine.bytes : configuration.viaLine.bytes)
-        if connection.pointee.isStream { return finishStreamHead(exchange, connection) }
+        if connection.pointee.isStream {
+            appendVia(exchange, endsHead: false, to: &connection.pointee.output)
+            return finishStreamHead(exchange, connection)
+        }
         if isDraining { exchange.pointee.closesDownstream = true }
         // Content that nobody will read, beyond what is dropped quietly, ends the connection.
         if connection.pointee.continueOwed, !connection.pointee.content.isEnded {
             exchange.pointee.closesDownstream = true
         }
-        if exchange.pointee.closesDownstream {
-            connection.pointee.output.append("Connection: close\r\n")
-        } else if exchange.pointee.head.version == .http10 {
-            connection.pointee.output.append("Connection: keep-alive\r\n")
+        let saysConnection = exchange.pointee.closesDownstream || exchange.pointee.head.version == .http10
+        appendVia(exchange, endsHead: !saysConnection, to: &connection.pointee.output)
+        if saysConnection {
+            connection.pointee.output.append(
+                exchange.pointee.closesDownstream
+                    ? "Connection: close\r\n\r\n" : "Connection: keep-alive\r\n\r\n")
         }
-        connection.pointee.output.append("\r\n")
         exchange.pointee.responseHeadSent = true
     }
 }

@@ -95,7 +95,7 @@ extension Worker {
         faultContent.removeAll()
         Fault.append(status: 400, message: message.readable, retryAfterSeconds: nil, to: &faultContent)
         var id = RequestIDBytes()
-        id.renew(&random, scratch: &scratch)
+        id.renew(&random)
         connection.pointee.output.appendStatusLine(400)
         connection.pointee.output.append("Content-Type: application/json; charset=UTF-8\r\n")
         connection.pointee.output.appendContentLength(UInt64(faultContent.count))

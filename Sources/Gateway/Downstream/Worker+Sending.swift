@@ -301,7 +301,7 @@ extension Worker {
         }
         abandonUpstream(exchange)
         if exchange.pointee.stage == .identify {
-            exchange.pointee.requestID.renew(&random, scratch: &scratch)
+            exchange.pointee.requestID.renew(&random)
         }
         exchange.pointee.closesDownstream = true
         connection.pointee.state = .exchange

@@ -59,7 +59,9 @@ extension Worker {
     func runReady() {
         while !ready.isEmpty {
             swap(&ready, &running)
-            for handle in running {
+            // By index: going through the array itself would count a reference to it.
+            for index in running.indices {
+                let handle = running[index]
                 if let exchange = exchanges.find(handle) {
                     advance(exchange)
                     flushAfterAdvance(handle)

@@ -123,6 +123,9 @@ struct Exchange: ~Copyable {
     var api = -1
     var route = RouteMatch()
     var operation = -1
+    /// Its API, and what the table says of its operation; lent by the configuration, as long as the exchange is.
+    var site: Unmanaged<Configuration.API>?
+    var facts: UnsafePointer<OperationFacts>?
     /// The action of an action body, by the table's index; -1 for none.
     var action = -1
     /// Held by the exchange, since another loop may forget it meanwhile.
@@ -199,6 +202,12 @@ struct Exchange: ~Copyable {
         self.identity = identity.map { .passRetained($0) }
     }
 
+    /// Takes over a reference that somebody else counted.
+    mutating func adopt(lent identity: Unmanaged<Identity>) {
+        self.identity?.release()
+        self.identity = identity
+    }
+
     mutating func adoptService(_ service: Identity?) {
         self.service?.release()
         self.service = service.map { .passRetained($0) }
@@ -227,6 +236,8 @@ struct Exchange: ~Copyable {
         isSecure = false
         api = -1
         operation = -1
+        site = nil
+        facts = nil
         action = -1
         adopt(nil)
         if judgement != nil { judgement = nil }
@@ -275,11 +286,8 @@ struct RequestIDBytes {
     var bytes: InlineArray<40, UInt8> = .init(repeating: 0)
 
     /// Makes a new id from `random`.
-    mutating func renew(_ random: inout RandomSource, scratch: inout Buffer) {
-        scratch.removeAll()
-        RequestID.append(&random, to: &scratch)
-        let made = scratch.readable
-        for index in 0..<min(40, made.count) { bytes[index] = made[index] }
+    mutating func renew(_ random: inout RandomSource) {
+        withUnsafeMutableBytes(of: &bytes) { RequestID.write(&random, to: $0) }
     }
 
     /// Appends the id.

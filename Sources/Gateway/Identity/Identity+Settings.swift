@@ -1,4 +1,3 @@
-internal import Bytes
 internal import OpenStack
 
 extension Identity {
@@ -11,13 +10,5 @@ extension Identity {
             projectDomainID: token.projectDomain.id, projectDomainName: token.projectDomain.name,
             roles: token.roles,
             adminRoles: adminRoles, expiresAt: token.expiresAt)
-    }
-
-    func withProjectID<Result>(_ body: (ByteView) -> Result) -> Result {
-        projectID.withUnsafeBufferPointer(body)
-    }
-    func withUserID<Result>(_ body: (ByteView) -> Result) -> Result { userID.withUnsafeBufferPointer(body) }
-    func withRolesKey<Result>(_ body: (ByteView) -> Result) -> Result {
-        rolesKey.withUnsafeBufferPointer(body)
     }
 }

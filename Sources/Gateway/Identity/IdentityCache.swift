@@ -43,14 +43,26 @@ struct JudgementTimes: Sendable {
 /// - Limits: `maxCount` judgements in all. A full shard lets the one go, of eight, that ends first.
 final class IdentityCache: Sendable {
     private let shards: [Guarded<IdentityShard>]
+    /// The same, where looking one up counts no reference; unsafe to the compiler alone: written in `init` only.
+    private nonisolated(unsafe) let lent: UnsafePointer<Unmanaged<Guarded<IdentityShard>>>
     private let times: JudgementTimes
 
     init(maxCount: Int, times: JudgementTimes) {
         self.times = times
         shards = (0..<16).map { _ in Guarded(IdentityShard(maxCount: max(8, maxCount / 16))) }
+        lent = .frozen(shards.map { .passUnretained($0) })
     }
 
+    deinit { lent.deallocate() }
+
     private func shard(_ digest: TokenDigest) -> Guarded<IdentityShard> { shards[Int(digest.words[0] & 15)] }
+
+    /// Whom a token stands for about which there is nothing to do or to ask, as most are; with a reference for the caller.
+    func lend(_ digest: TokenDigest, now: UInt64, wallSeconds: Int64) -> Unmanaged<Identity>? {
+        lent[Int(digest.words[0] & 15)]._withUnsafeGuaranteedRef { shard in
+            shard.withLock { $0.lend(digest, now: now, wallSeconds: wallSeconds) }
+        }
+    }
 
     /// Looks `digest` up, and joins or begins the asking where it is not known.
     ///

@@ -44,6 +44,15 @@ struct IdentityShard: Sendable {
         return nil
     }
 
+    /// Whom a token stands for that is known, fresh and not due to be judged anew; with a reference for the caller.
+    func lend(_ digest: TokenDigest, now: UInt64, wallSeconds: Int64) -> Unmanaged<Identity>? {
+        guard let index = find(digest), now < slots[index]!.renewAt, now < slots[index]!.freshUntil,
+            case .identity(let identity) = slots[index]!.judgement,
+            !identity.hasExpired(at: wallSeconds)
+        else { return nil }
+        return .passRetained(identity)
+    }
+
     mutating func look(
         _ digest: TokenDigest, now: UInt64, wallSeconds: Int64?, mayUseStale: Bool, mayAsk: Bool,
         waiter: Waiter

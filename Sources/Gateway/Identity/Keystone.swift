@@ -70,6 +70,9 @@ final class Keystone: Sendable {
 /// How one loop asks Keystone; its connections are its own.
 final class KeystoneClient {
     let shared: Keystone
+    /// Of `shared`, which each request asks without counting a reference for it.
+    let digester: Unmanaged<TokenDigester>
+    let judgements: Unmanaged<IdentityCache>
     let pool: UpstreamPool
     /// Until when reads with a known token do not wait: a question had no answer of use, or took too long.
     var troubledUntil: UInt64 = 0
@@ -80,6 +83,8 @@ final class KeystoneClient {
     /// - Errors: `TLSFault` when the certificates that the settings name cannot be loaded.
     init(_ shared: Keystone) throws(TLSFault) {
         self.shared = shared
+        digester = .passUnretained(shared.digester)
+        judgements = .passUnretained(shared.judgements)
         let settings = shared.settings
         var upstream = Settings.Upstream(endpoints: [settings.endpoint])
         upstream.connectTimeout = settings.connectTimeout

@@ -13,6 +13,22 @@ extension Worker {
     /// How long a read with a token that was good a while ago waits for Keystone before it is served all the same.
     private static var patienceNanoseconds: UInt64 { 500_000_000 }
 
+    /// Adopts whom a known token stands for; false where there is more to it, which `judge` then finds out.
+    func adoptKnown(_ token: ByteView, _ exchange: ExchangePointer, _ client: KeystoneClient) -> Bool {
+        guard exchange.pointee.judgement == nil, exchange.pointee.waitDeadline == 0,
+            !exchange.pointee.awaitsBudget
+        else { return false }
+        let digest = client.digester._withUnsafeGuaranteedRef { $0.digest(token) }
+        let (now, wallSeconds) = (now, wallSeconds)
+        let known = client.judgements._withUnsafeGuaranteedRef {
+            $0.lend(digest, now: now, wallSeconds: wallSeconds)
+        }
+        guard let identity = known else { return false }
+        counters.identityHits += 1
+        exchange.pointee.adopt(lent: identity)
+        return true
+    }
+
     /// Judges a token by what is known, or has the exchange wait until Keystone has.
     ///
     /// Known and fresh costs a digest and a look-up. A read with a token past its time waits half a second at most, and not

@@ -181,6 +181,34 @@ public final class Buckets: @unchecked Sendable {
         }
     }
 
+    /// A bucket as a look found it.
+    struct Seen {
+        /// nil where it has no place yet.
+        fileprivate var place: UnsafeMutablePointer<Place>?
+        /// When the debt is paid; 0 without a place.
+        fileprivate(set) var word: UInt64 = 0
+
+        init() {}
+    }
+
+    func see(_ key: UInt64) -> Seen {
+        var seen = Seen()
+        if let found = find(key) { (seen.place, seen.word) = found }
+        return seen
+    }
+
+    /// Takes `cost` from a bucket that is as it was seen, with room for it; nil, and nothing taken, when it is not.
+    ///
+    /// - Returns: when the debt is paid, with `cost` in it.
+    func take(_ seen: Seen, _ cost: UInt64, now: UInt64) -> UInt64? {
+        guard let place = seen.place else { return nil }
+        // Cannot overflow: the look added the same.
+        let paidAt = max(seen.word, now) + cost
+        let (exchanged, _) = place.pointee.word.compareExchange(
+            expected: seen.word, desired: paidAt, ordering: .acquiringAndReleasing)
+        return exchanged ? paidAt : nil
+    }
+
     // MARK: - At once
 
     /// The exchanges in progress.

@@ -29,6 +29,8 @@ public struct LimitCharges {
 
     private var charges: InlineArray<8, Charge> = .init(repeating: Charge())
     public private(set) var count = 0
+    /// Where the table has the policies of all enforced rules in one piece; empty when not all of them are as usual.
+    var policies = ByteRange.empty
 
     public init() {}
 
@@ -37,10 +39,9 @@ public struct LimitCharges {
         set { charges[index] = newValue }
     }
 
-    /// False when it is full, which compiling the rules rules out.
-    mutating func append(_ charge: Charge) -> Bool {
-        guard count < Self.maxCount else { return false }
-        charges[count] = charge
+    /// Adds what `fill` makes of a charge, unless it answers false; as many as are selected fit, by the table's making.
+    mutating func append(_ fill: (inout Charge) -> Bool) -> Bool {
+        guard count < Self.maxCount, fill(&charges[count]) else { return false }
         count += 1
         return true
     }
@@ -87,8 +88,14 @@ extension Buckets {
     ///
     /// Shadow rules are asked when the others allowed it; each that would refuse takes nothing.
     public func take(_ charges: inout LimitCharges, now: UInt64) -> LimitVerdict {
-        if let refused = look(&charges, now: now) { return refused }
+        var seen = SeenPlaces(repeating: Seen())
+        if let refused = look(&charges, now: now, &seen) { return refused }
         for index in 0..<charges.count where charges[index].state == .asked {
+            if let paidAt = take(seen[index], charges[index].cost, now: now) {
+                charges[index].paidAt = paidAt
+                charges[index].state = .taken
+                continue
+            }
             let isTaken = take(&charges[index], now: now)
             if isTaken || charges[index].isShadow { continue }
             // Another loop was quicker since the look.
@@ -99,8 +106,18 @@ extension Buckets {
         return .allowed
     }
 
+    /// Where a look found the rates of a request, so that taking need not look for them again.
+    private typealias SeenPlaces = InlineArray<8, Seen>
+
     /// Looks whether an enforced rule refuses, and takes nothing; what is known is noted in the charges.
     func look(_ charges: inout LimitCharges, now: UInt64) -> LimitVerdict? {
+        var seen = SeenPlaces(repeating: Seen())
+        return look(&charges, now: now, &seen)
+    }
+
+    private func look(
+        _ charges: inout LimitCharges, now: UInt64, _ seen: inout SeenPlaces
+    ) -> LimitVerdict? {
         var worst: LimitVerdict?
         var longest: UInt64 = 0
         for index in 0..<charges.count where !charges[index].isShadow && charges[index].state == .asked {
@@ -108,7 +125,8 @@ extension Buckets {
                 charges[index].paidAt = UInt64(countAtOnce(charges[index].key))
                 guard charges[index].paidAt >= charges[index].tolerance else { continue }
             } else {
-                charges[index].paidAt = max(paidAt(charges[index].key), now)
+                seen[index] = see(charges[index].key)
+                charges[index].paidAt = max(seen[index].word, now)
                 guard charges[index].paidAt + charges[index].cost > now + charges[index].tolerance else {
                     continue
                 }

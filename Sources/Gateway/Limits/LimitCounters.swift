@@ -22,6 +22,18 @@ struct LimitCounters: Sendable {
         counts[place] &+= 1
     }
 
+    /// Counts a request that may go on for each of its rules; of shadow rules, what they would have done.
+    mutating func countAllowed(_ charges: inout LimitCharges) {
+        counts.withUnsafeMutableBufferPointer { counts in
+            for index in 0..<charges.count {
+                let outcome: Outcome = charges[index].state == .refused ? .shadowed : .allowed
+                let place = Int(charges[index].rule) * Outcome.allCases.count + outcome.rawValue
+                // As in `count`.
+                if place < counts.count { counts[place] &+= 1 }
+            }
+        }
+    }
+
     func value(_ rule: Int, _ outcome: Outcome) -> UInt64 {
         counts[rule * Outcome.allCases.count + outcome.rawValue]
     }

@@ -75,9 +75,10 @@ extension Worker {
     /// Whether a request asks for the limits, whose list of rates is filled in here.
     func isRatesRequest(_ exchange: ExchangePointer) -> Bool {
         guard exchange.pointee.operation >= 0, exchange.pointee.head.method == .get else { return false }
-        let house = configuration(of: exchange)
-        return house.limitTable != nil && exchange.pointee.identity != nil
-            && house.limitsOperations[exchange.pointee.api] == exchange.pointee.operation
+        return withHouse(of: exchange) { house in
+            house.limitTable != nil && exchange.pointee.identity != nil
+                && house.limitsOperations[exchange.pointee.api] == exchange.pointee.operation
+        }
     }
 
     /// Answers with an upstream's success that was collected: limits get the rates of the caller's buckets.
@@ -139,22 +140,20 @@ extension Worker {
         let entries = table.document.entries[exchange.pointee.api]
         var place: Content?
         faultContent.append("[")
-        withSubject(exchange, table) { subject in
-            var subject = subject
-            var names = LimitTable.SubjectNames()
-            subject.action = -1
-            for entry in entries {
-                subject.operation = entry.operation
-                guard let charge = table.charge(entry.rule, subject, &names) else { continue }
-                if place == nil || !place!.bytes.equals(entry.place.bytes) {
-                    faultContent.append(place == nil ? "" : "]}, ")
-                    faultContent.append(entry.place.bytes)
-                } else {
-                    faultContent.append(", ")
-                }
-                place = entry.place
-                appendEntry(entry, table.quota(charge.quota), charge)
+        var subject = limitSubject(exchange, table)
+        var names = LimitTable.SubjectNames()
+        subject.action = -1
+        for entry in entries {
+            subject.operation = entry.operation
+            guard let charge = table.charge(entry.rule, subject, &names) else { continue }
+            if place == nil || !place!.bytes.equals(entry.place.bytes) {
+                faultContent.append(place == nil ? "" : "]}, ")
+                faultContent.append(entry.place.bytes)
+            } else {
+                faultContent.append(", ")
             }
+            place = entry.place
+            appendEntry(entry, table.quota(charge.quota), charge)
         }
         faultContent.append(place == nil ? "]" : "]}]")
     }

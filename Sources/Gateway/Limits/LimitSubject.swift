@@ -3,13 +3,18 @@ public import Loop
 
 /// Who asks for what, as far as limits can tell.
 ///
-/// - Ownership: the views are borrowed for one call.
+/// - Ownership: the views are borrowed for as long as the identity is held that they are of, or for one call.
 public struct LimitSubject {
     /// False while nobody has said who asks: rules per project or user do not apply then.
     public var hasIdentity = false
     /// Empty for a token without a project, which counts by its user.
     public var project = ByteView(start: nil, count: 0)
     public var user = ByteView(start: nil, count: 0)
+    /// `Identity.hash(of:)` of both; 0 where it is not known yet.
+    public var projectHash: UInt64 = 0
+    public var userHash: UInt64 = 0
+    /// `LimitTable.name` of the address; 0 where it is not known yet.
+    var addressHash: UInt64 = 0
     /// The identity's roles in lower case, joined by commas.
     public var roles = ByteView(start: nil, count: 0)
     public var address = IPAddress(v4: 0)

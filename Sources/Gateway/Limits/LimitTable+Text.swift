@@ -5,29 +5,30 @@ extension LimitTable {
     /// Appends a rule's name, which needs no escaping anywhere.
     func appendName(_ rule: Int, to output: inout Buffer) { output.append(text(facts(of: rule).name)) }
 
-    /// Appends `"create";q=20;w=120`.
-    func appendPolicy(_ charge: LimitCharges.Charge, to output: inout Buffer) {
-        let quota = quota(charge.quota)
-        output.append("\"")
-        appendName(Int(charge.rule), to: &output)
-        output.append("\";q=")
-        output.appendDecimal(quota.burst)
-        if charge.isAtOnce { return output.append(";qu=\"concurrent-requests\"") }
-        output.append(";w=")
-        output.appendDecimal(quota.windowSeconds)
+    /// Appends `"create";q=20;w=120`, behind a comma unless it is the first.
+    func appendPolicy(_ charge: LimitCharges.Charge, isFirst: Bool, to output: inout Buffer) {
+        appendMember(quotas[Int(charge.quota)].policy, isFirst, to: &output)
     }
 
-    /// Appends `"create";r=12;t=48`.
-    func appendRemaining(_ charge: LimitCharges.Charge, now: UInt64, to output: inout Buffer) {
-        output.append("\"")
-        appendName(Int(charge.rule), to: &output)
-        output.append("\";r=")
-        let quota = quota(charge.quota)
-        if charge.isAtOnce { return output.appendDecimal(max(0, quota.count - Int(charge.paidAt))) }
-        output.appendDecimal(quota.remaining(paidAt: charge.paidAt, now: now))
+    /// Appends `"create";r=12;t=48`, behind a comma unless it is the first.
+    func appendRemaining(
+        _ charge: LimitCharges.Charge, now: UInt64, isFirst: Bool, to output: inout Buffer
+    ) {
+        let quota = quotas + Int(charge.quota)
+        appendMember(quota.pointee.rest, isFirst, to: &output)
+        if charge.isAtOnce {
+            return output.appendDecimal(max(0, quota.pointee.count - Int(charge.paidAt)))
+        }
+        output.appendDecimal(quota.pointee.remaining(paidAt: charge.paidAt, now: now))
         output.append(";t=")
         let debt = charge.paidAt - min(charge.paidAt, now)
         output.appendDecimal((debt + 999_999_999) / 1_000_000_000)
+    }
+
+    /// Members of a list are kept with the comma and the space before them.
+    private func appendMember(_ member: ByteRange, _ isFirst: Bool, to output: inout Buffer) {
+        let text = text(member)
+        output.append(isFirst ? text.view(2, text.count - 2) : text)
     }
 
     /// Appends `Only 10 POST request(s) can be made to */servers every minute.`

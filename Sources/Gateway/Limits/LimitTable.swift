@@ -49,6 +49,8 @@ public final class LimitTable: @unchecked Sendable {
         var count: Int32 = 0
         /// Which ones are depends on the action in the content.
         var needsAction = false
+        /// What answers say of the enforced ones' policies while each has its own quota; in the table's bytes.
+        var policies = ByteRange.empty
     }
 
     /// What a project has in place of a rule's own quota.
@@ -65,12 +67,13 @@ public final class LimitTable: @unchecked Sendable {
     public let rules: [Rule]
     let document: LimitDocument
     let hash: KeyedHash
+    private let factors: BucketFactors
     let sendsFields: Bool
     let legacyStatus: Int
     /// The processes among which a limit is divided while their store is away; 1 without one.
     let instanceCount: UInt64
     private let facts: UnsafePointer<RuleFacts>
-    private let quotas: UnsafePointer<LimitQuotaFacts>
+    let quotas: UnsafePointer<LimitQuotaFacts>
     private let selected: UnsafePointer<UInt16>
     private let unmatched: Selection
     private let operations: UnsafePointer<Selection>
@@ -86,6 +89,8 @@ public final class LimitTable: @unchecked Sendable {
     let hasRules: Bool
     /// Some rule is per token, so that tokens have to be named.
     let usesTokens: Bool
+    /// Some rule is per address.
+    let usesAddresses: Bool
 
     /// Compiles the rules of `limits` for the APIs' tables, in their order.
     ///
@@ -108,6 +113,7 @@ public final class LimitTable: @unchecked Sendable {
                 table.operations.map { ($0.path, $0.method.name.description) }
             })
         hash = builder.hash
+        factors = BucketFactors(builder.hash)
         sendsFields = builder.limits.sendsFields
         instanceCount = UInt64(builder.instanceCount)
         legacyStatus = builder.limits.legacyStatus
@@ -127,6 +133,7 @@ public final class LimitTable: @unchecked Sendable {
         byteCount = builder.bytes.count
         hasRules = !builder.rules.isEmpty
         usesTokens = builder.rules.contains { $0.per.contains(.token) }
+        usesAddresses = builder.rules.contains { $0.per.contains(.address) }
     }
 
     deinit {
@@ -165,12 +172,14 @@ public final class LimitTable: @unchecked Sendable {
         charges.removeAll()
         let selection = selection(subject)
         var names = SubjectNames()
+        var isUsual = true
         for place in 0..<Int(selection.count) {
             let rule = Int(selected[Int(selection.first) + place])
-            guard let charge = charge(rule, subject, &names) else { continue }
-            // As many as are selected fit.
-            _ = charges.append(charge)
+            let isAsked = charges.append { fill(rule, subject, &names, &$0) }
+            guard !facts[rule].isShadow else { continue }
+            if !isAsked || charges[charges.count - 1].quota != facts[rule].quota { isUsual = false }
         }
+        charges.policies = isUsual ? selection.policies : .empty
     }
 
     /// The part of a request's names that several rules need, each hashed once.
@@ -184,48 +193,70 @@ public final class LimitTable: @unchecked Sendable {
     func charge(
         _ rule: Int, _ subject: LimitSubject, _ names: inout SubjectNames
     ) -> LimitCharges.Charge? {
-        let facts = facts[rule]
-        if !subject.hasIdentity, !facts.per.isDisjoint(with: [.project, .user]) { return nil }
-        if facts.roleCount > 0, isExempt(facts, subject.roles) { return nil }
-        if names.project == 0, facts.hasProjects || facts.per.contains(.project) {
-            // A token without a project counts by its user, or all such tokens would share a bucket.
-            names.project =
-                subject.project.isEmpty ? ~hash.hash(subject.user) : hash.hash(subject.project)
-        }
-        var quota = facts.quota
-        if facts.hasProjects, subject.hasIdentity, !subject.project.isEmpty {
-            quota = find(Self.projectKey(rule: rule, names.project)) ?? quota
-            if quota == ProjectQuota.exempt { return nil }
-        }
-        if names.user == 0, facts.per.contains(.user) { names.user = hash.hash(subject.user) }
-        if names.address == 0, facts.per.contains(.address) {
-            names.address = Self.name(subject.address, hash)
-        }
-        let found = quotas[Int(quota)]
-        return LimitCharges.Charge(
-            key: key(facts, subject, names), cost: facts.isAtOnce ? 1 : found.requestCost,
-            tolerance: facts.isAtOnce ? UInt64(found.count) : found.tolerance, rule: UInt16(rule),
-            quota: quota,
-            isShadow: facts.isShadow)
+        var charge = LimitCharges.Charge()
+        return fill(rule, subject, &names, &charge) ? charge : nil
     }
 
-    private func key(_ facts: RuleFacts, _ subject: LimitSubject, _ names: SubjectNames) -> UInt64 {
-        var parts: InlineArray<6, UInt64> = .init(repeating: 0)
-        parts[0] = facts.seed
-        if facts.per.contains(.project) { parts[1] = names.project }
-        if facts.per.contains(.user) { parts[2] = names.user }
-        if facts.per.contains(.address) { parts[3] = names.address }
-        if facts.per.contains(.token) { parts[4] = subject.token }
-        if facts.per.contains(.operation) {
+    /// The same, where the charge stands already; false when the rule is not about whoever asks.
+    private func fill(
+        _ rule: Int, _ subject: LimitSubject, _ names: inout SubjectNames,
+        _ charge: inout LimitCharges.Charge
+    ) -> Bool {
+        let facts = facts + rule
+        let per = facts.pointee.per
+        if !subject.hasIdentity, !per.isDisjoint(with: [.project, .user]) { return false }
+        if facts.pointee.roleCount > 0, isExempt(facts.pointee, subject.roles) { return false }
+        if names.project == 0, facts.pointee.hasProjects || per.contains(.project) {
+            // A token without a project counts by its user, or all such tokens would share a bucket.
+            names.project = subject.project.isEmpty ? ~subject.userName : subject.projectName
+        }
+        var quota = facts.pointee.quota
+        if facts.pointee.hasProjects, subject.hasIdentity, !subject.project.isEmpty {
+            quota = find(Self.projectKey(rule: rule, names.project)) ?? quota
+            if quota == ProjectQuota.exempt { return false }
+        }
+        if names.user == 0, per.contains(.user) { names.user = subject.userName }
+        if names.address == 0, per.contains(.address) {
+            names.address = subject.addressHash != 0 ? subject.addressHash : Self.name(subject.address, hash)
+        }
+        let isAtOnce = facts.pointee.isAtOnce
+        let found = quotas + Int(quota)
+        charge.key = BucketKey.make(key(facts.pointee.seed, per, subject, names), isAtOnce: isAtOnce)
+        charge.cost = isAtOnce ? 1 : found.pointee.requestCost
+        charge.tolerance = isAtOnce ? UInt64(found.pointee.count) : found.pointee.tolerance
+        charge.paidAt = 0
+        charge.storePaidAt = 0
+        charge.rule = UInt16(truncatingIfNeeded: rule)
+        charge.quota = quota
+        charge.state = .asked
+        charge.isShadow = facts.pointee.isShadow
+        return true
+    }
+
+    /// The sum of what a bucket is named by, each part times a secret odd number of its own.
+    ///
+    /// The seed and all parts but the operation are 64-bit keyed hashes. Two sums with one of them different are equal in
+    /// one case of 2^64, whoever chose what was hashed; those that differ in the operation alone never are.
+    private func key(
+        _ seed: UInt64, _ per: Settings.LimitKey, _ subject: LimitSubject, _ names: SubjectNames
+    ) -> UInt64 {
+        // Sums and products modulo 2^64, as meant.
+        var sum = seed
+        if per.contains(.project) { sum &+= names.project &* factors.project }
+        if per.contains(.user) { sum &+= names.user &* factors.user }
+        if per.contains(.address) { sum &+= names.address &* factors.address }
+        if per.contains(.token) { sum &+= subject.token &* factors.token }
+        if per.contains(.operation) {
             // An action is an operation of its own; what matched none is one, too.
-            parts[5] =
+            let operation =
                 UInt64(truncatingIfNeeded: subject.operation + 1) | UInt64(
                     truncatingIfNeeded: subject.action + 1) << 24
                 | UInt64(truncatingIfNeeded: subject.api) << 48
+            sum &+= operation &* factors.operation
         }
-        return withUnsafeBytes(of: parts) {
-            BucketKey.make(hash.hash($0.bindMemory(to: UInt8.self)), isAtOnce: facts.isAtOnce)
-        }
+        // Each step can be undone, so that what differs stays so; neighbours come to lie far apart.
+        sum = (sum ^ sum >> 32) &* factors.last
+        return sum ^ sum >> 29
     }
 
     /// The hash of an address, by its network.
@@ -268,6 +299,29 @@ public final class LimitTable: @unchecked Sendable {
     }
 }
 
+/// What the parts of a bucket's name are multiplied by: secret, odd, and the same for all of a process's life.
+private struct BucketFactors {
+    let project: UInt64
+    let user: UInt64
+    let address: UInt64
+    let token: UInt64
+    let operation: UInt64
+    let last: UInt64
+
+    init(_ hash: KeyedHash) {
+        let made = (0..<6 as Range<UInt8>).map { number in
+            [number].withUnsafeBufferPointer { hash.hash($0) } | 1
+        }
+        (project, user, address) = (made[0], made[1], made[2])
+        (token, operation, last) = (made[3], made[4], made[5])
+    }
+}
+
+extension LimitSubject {
+    fileprivate var projectName: UInt64 { projectHash != 0 ? projectHash : Identity.hash(of: project) }
+    fileprivate var userName: UInt64 { userHash != 0 ? userHash : Identity.hash(of: user) }
+}
+
 /// What a rule gives, in the units of its buckets.
 struct LimitQuotaFacts: Sendable {
     /// The number of the rate, or of at-once.
@@ -281,6 +335,9 @@ struct LimitQuotaFacts: Sendable {
     var requestCost: UInt64
     var hitCost: UInt64
     var notModifiedCost: UInt64
+    /// Places of texts in the table's bytes: what answers say of its policy, and of what is left up to the number.
+    var policy = ByteRange.empty
+    var rest = ByteRange.empty
 
     func cost(_ outcome: LimitOutcome) -> UInt64 {
         switch outcome {

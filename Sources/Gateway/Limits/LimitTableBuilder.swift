@@ -19,6 +19,7 @@ struct LimitTableBuilder {
     private(set) var roles: [ByteRange] = []
     private(set) var bytes: [UInt8] = []
     private var projects: [LimitTable.ProjectQuota] = []
+    private var knownPolicies: [[Int]: ByteRange] = [:]
 
     /// The processes that share a store.
     var instanceCount: Int {
@@ -77,14 +78,30 @@ struct LimitTableBuilder {
 
     private mutating func select(_ chosen: [Int]) -> LimitTable.Selection {
         defer { selected += chosen.map { UInt16($0) } }
-        return LimitTable.Selection(first: Int32(selected.count), count: Int32(chosen.count))
+        return LimitTable.Selection(
+            first: Int32(selected.count), count: Int32(chosen.count), policies: policies(chosen))
+    }
+
+    /// The place of the policies of the enforced ones among `chosen`, in one piece; most selections are alike.
+    private mutating func policies(_ chosen: [Int]) -> ByteRange {
+        let enforced = chosen.filter { !facts[$0].isShadow }
+        if let known = knownPolicies[enforced] { return known }
+        let start = bytes.count
+        for rule in enforced {
+            let policy = quotas[Int(facts[rule].quota)].policy
+            // Without the comma and the space before the first one.
+            bytes += bytes[(policy.lower + (rule == enforced[0] ? 2 : 0))..<policy.upper]
+        }
+        let made = ByteRange(start: start, count: bytes.count - start)
+        knownPolicies[enforced] = made
+        return made
     }
 
     private mutating func add(_ rule: Settings.LimitRule, _ index: Int, _ scope: OperationScope) {
         let isAtOnce = if case .atOnce = rule.quota { true } else { false }
-        let quota = add(rule.quota, rule.cost)
+        let quota = add(rule.quota, rule)
         for override in rule.overrides {
-            addProject(index, override.project, UInt16(add(override.quota, rule.cost)))
+            addProject(index, override.project, UInt16(add(override.quota, rule)))
         }
         for project in rule.exemptProjects { addProject(index, project, LimitTable.ProjectQuota.exempt) }
         let firstRole = roles.count
@@ -121,28 +138,38 @@ struct LimitTableBuilder {
         return text.withUTF8 { hash.hash($0) }
     }
 
-    private mutating func add(_ quota: Settings.LimitQuota, _ cost: Settings.LimitCost) -> Int {
+    private mutating func add(_ quota: Settings.LimitQuota, _ rule: Settings.LimitRule) -> Int {
         switch quota {
         case .rate(let rate, let burst):
+            let cost = rule.cost
             let unit = UInt64(rate.unit.rawValue) * 1_000_000_000
             // Rounded up, so that the rate is never exceeded; by less than a billionth of a second.
             let interval = (unit + UInt64(rate.count) - 1) / UInt64(rate.count)
-            quotas.append(
-                LimitQuotaFacts(
-                    count: rate.count, unitSeconds: rate.unit.rawValue, burst: burst, interval: interval,
-                    tolerance: Self.debt(interval, burst * 1_000),
-                    requestCost: Self.debt(interval, cost.request),
-                    hitCost: Self.debt(interval, cost.hit),
-                    notModifiedCost: Self.debt(interval, cost.notModified)))
+            var facts = LimitQuotaFacts(
+                count: rate.count, unitSeconds: rate.unit.rawValue, burst: burst, interval: interval,
+                tolerance: Self.debt(interval, burst * 1_000),
+                requestCost: Self.debt(interval, cost.request),
+                hitCost: Self.debt(interval, cost.hit),
+                notModifiedCost: Self.debt(interval, cost.notModified))
+            addTexts(&facts, rule.name)
+            quotas.append(facts)
         case .atOnce(let count):
             // What is in progress is counted here alone, so each process gives its part.
             let part = min((count + instanceCount - 1) / instanceCount, AtOnceWord.maxCount)
-            quotas.append(
-                LimitQuotaFacts(
-                    count: part, unitSeconds: 0, burst: part, interval: 0, tolerance: 0, requestCost: 0,
-                    hitCost: 0, notModifiedCost: 0))
+            var facts = LimitQuotaFacts(
+                count: part, unitSeconds: 0, burst: part, interval: 0, tolerance: 0, requestCost: 0,
+                hitCost: 0, notModifiedCost: 0)
+            addTexts(&facts, rule.name)
+            quotas.append(facts)
         }
         return quotas.count - 1
+    }
+
+    /// What answers say of a bucket and what stays the same each time: its policy, and how its rest begins.
+    private mutating func addTexts(_ facts: inout LimitQuotaFacts, _ rule: String) {
+        let window = facts.unitSeconds == 0 ? ";qu=\"concurrent-requests\"" : ";w=\(facts.windowSeconds)"
+        facts.policy = add(", \"\(rule)\";q=\(facts.burst)\(window)")
+        facts.rest = add(", \"\(rule)\";r=")
     }
 
     /// The nanoseconds that thousandths of a request's debt take, rounded up, so that no part of a request is free; at most
@@ -155,7 +182,7 @@ struct LimitTableBuilder {
 
     private mutating func addProject(_ rule: Int, _ project: String, _ quota: UInt16) {
         var project = project
-        let name = project.withUTF8 { hash.hash($0) }
+        let name = project.withUTF8 { Identity.hash(of: $0) }
         projects.append(LimitTable.ProjectQuota(key: LimitTable.projectKey(rule: rule, name), quota: quota))
     }
 

@@ -12,15 +12,14 @@ extension Worker {
         if let refused = shared.buckets.look(&exchange.pointee.charges, now: now) { return refused }
         if let refused = shared.buckets.enterAll(&exchange.pointee.charges, now: now) { return refused }
         storeDemand.removeAll()
-        withSubject(exchange, table) { subject in
-            for index in 0..<exchange.pointee.charges.count where !exchange.pointee.charges[index].isAtOnce {
-                let charge = exchange.pointee.charges[index]
-                appendKey(table, Int(charge.rule), subject, exchange)
-                _ = storeDemand.add(
-                    StoreDemand.Bucket(
-                        cost: Self.microseconds(charge.cost),
-                        tolerance: Self.microseconds(charge.tolerance), isShadow: charge.isShadow))
-            }
+        let subject = limitSubject(exchange, table)
+        for index in 0..<exchange.pointee.charges.count where !exchange.pointee.charges[index].isAtOnce {
+            let charge = exchange.pointee.charges[index]
+            appendKey(table, Int(charge.rule), subject, exchange)
+            _ = storeDemand.add(
+                StoreDemand.Bucket(
+                    cost: Self.microseconds(charge.cost),
+                    tolerance: Self.microseconds(charge.tolerance), isShadow: charge.isShadow))
         }
         guard storeDemand.count > 0 else { return .allowed }
         guard storeDemand.isWhole, askStore(exchange.pointee.handle) else {
@@ -86,17 +85,16 @@ extension Worker {
     /// Gives back to the store what the exchange did not cost in the end.
     func giveBackToStore(_ exchange: ExchangePointer, _ table: LimitTable, _ outcome: LimitOutcome) {
         storeDemand.removeAll()
-        withSubject(exchange, table) { subject in
-            for index in 0..<exchange.pointee.charges.count {
-                let charge = exchange.pointee.charges[index]
-                guard charge.state == .taken, charge.storePaidAt > 0 else { continue }
-                let due = table.quota(charge.quota).cost(outcome)
-                guard due < charge.cost else { continue }
-                appendKey(table, Int(charge.rule), subject, exchange)
-                _ = storeDemand.add(
-                    StoreDemand.Bucket(
-                        cost: (charge.cost - due) / 1_000, tolerance: 0, paidAt: charge.storePaidAt))
-            }
+        let subject = limitSubject(exchange, table)
+        for index in 0..<exchange.pointee.charges.count {
+            let charge = exchange.pointee.charges[index]
+            guard charge.state == .taken, charge.storePaidAt > 0 else { continue }
+            let due = table.quota(charge.quota).cost(outcome)
+            guard due < charge.cost else { continue }
+            appendKey(table, Int(charge.rule), subject, exchange)
+            _ = storeDemand.add(
+                StoreDemand.Bucket(
+                    cost: (charge.cost - due) / 1_000, tolerance: 0, paidAt: charge.storePaidAt))
         }
         if storeDemand.count > 0, storeDemand.isWhole { giveBackToStore() }
     }
@@ -116,19 +114,17 @@ extension Worker {
         storeDemand.removeAll()
         let entries = table.document.entries[exchange.pointee.api]
         var next = Int(exchange.pointee.ratesAsked)
-        withSubject(exchange, table) { subject in
-            var subject = subject
-            var names = LimitTable.SubjectNames()
-            subject.action = -1
-            while next < entries.count, storeDemand.count < StoreDemand.maxCount {
-                subject.operation = entries[next].operation
-                next += 1
-                guard let charge = table.charge(entries[next - 1].rule, subject, &names) else { continue }
-                appendKey(table, Int(charge.rule), subject, exchange)
-                // A cost of nothing only looks.
-                _ = storeDemand.add(
-                    StoreDemand.Bucket(cost: 0, tolerance: Self.microseconds(charge.tolerance)))
-            }
+        var subject = limitSubject(exchange, table)
+        var names = LimitTable.SubjectNames()
+        subject.action = -1
+        while next < entries.count, storeDemand.count < StoreDemand.maxCount {
+            subject.operation = entries[next].operation
+            next += 1
+            guard let charge = table.charge(entries[next - 1].rule, subject, &names) else { continue }
+            appendKey(table, Int(charge.rule), subject, exchange)
+            // A cost of nothing only looks.
+            _ = storeDemand.add(
+                StoreDemand.Bucket(cost: 0, tolerance: Self.microseconds(charge.tolerance)))
         }
         guard storeDemand.count > 0, storeDemand.isWhole, askStore(exchange.pointee.handle) else {
             return false
@@ -147,19 +143,17 @@ extension Worker {
         }
         exchange.pointee.storeAnswers = nil
         var next = Int(exchange.pointee.ratesAsked)
-        withSubject(exchange, table) { subject in
-            var subject = subject
-            var names = LimitTable.SubjectNames()
-            subject.action = -1
-            var place = 0
-            while next < entries.count, place < answers.count {
-                subject.operation = entries[next].operation
-                next += 1
-                guard let charge = table.charge(entries[next - 1].rule, subject, &names) else { continue }
-                let paidIn = min(answers[place].paidIn, Self.longestMicroseconds)
-                shared.buckets.note(charge.key, paidAt: now + paidIn * 1_000, now: now)
-                place += 1
-            }
+        var subject = limitSubject(exchange, table)
+        var names = LimitTable.SubjectNames()
+        subject.action = -1
+        var place = 0
+        while next < entries.count, place < answers.count {
+            subject.operation = entries[next].operation
+            next += 1
+            guard let charge = table.charge(entries[next - 1].rule, subject, &names) else { continue }
+            let paidIn = min(answers[place].paidIn, Self.longestMicroseconds)
+            shared.buckets.note(charge.key, paidAt: now + paidIn * 1_000, now: now)
+            place += 1
         }
         exchange.pointee.ratesAsked = UInt16(next)
     }

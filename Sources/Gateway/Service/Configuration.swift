@@ -8,7 +8,8 @@ internal import TLS
 ///
 /// A reload makes a new one; the old one lives until its last exchange and connection have ended.
 final class Configuration {
-    struct API {
+    /// One API of the settings, compiled; an object, so that exchanges can refer to theirs without looking it up.
+    final class API {
         let table: OperationTable
         let validation: Settings.ValidationMode
         let upstream: UpstreamPool
@@ -18,6 +19,18 @@ final class Configuration {
         let virtualInterfaces: VirtualInterfaces.Operations?
         /// Index of its first operation among those of all APIs, for counters.
         let firstOperation: Int
+
+        init(
+            _ settings: Settings.API, table: OperationTable, upstream: UpstreamPool,
+            virtualInterfaces: VirtualInterfaces.Operations?, firstOperation: Int
+        ) {
+            self.table = table
+            validation = settings.validation.mode
+            self.upstream = upstream
+            sendsIdentity = settings.upstream.sendsIdentity
+            self.virtualInterfaces = virtualInterfaces
+            self.firstOperation = firstOperation
+        }
     }
 
     let settings: Settings
@@ -47,6 +60,11 @@ final class Configuration {
     let via: Content
     let viaLine: Content
     let http2ViaLine: Content
+    /// The same with the empty line that ends a head.
+    let viaEnd: Content
+    let http2ViaEnd: Content
+    /// `Cache-Status: ` and the pseudonym.
+    let cacheStatusStart: Content
     let operationCount: Int
     /// How long equal reads are one event.
     let foldNanoseconds: UInt64
@@ -84,9 +102,8 @@ final class Configuration {
                 source.definition, file: api.definition, profile: api.validation.profile)
             compiled.append(
                 API(
-                    table: table, validation: api.validation.mode,
+                    api, table: table,
                     upstream: UpstreamPool(api.upstream, endpoints: endpoints, tls: context),
-                    sendsIdentity: api.upstream.sendsIdentity,
                     virtualInterfaces: api.virtualInterfaces == .translate
                         ? try Self.virtualInterfaces(api, table) : nil,
                     firstOperation: operationCount))
@@ -145,6 +162,9 @@ final class Configuration {
         via = Content(text: settings.http.via)
         viaLine = Content(text: "Via: 1.1 \(settings.http.via)\r\n")
         http2ViaLine = Content(text: "Via: 2.0 \(settings.http.via)\r\n")
+        viaEnd = Content(text: "Via: 1.1 \(settings.http.via)\r\n\r\n")
+        http2ViaEnd = Content(text: "Via: 2.0 \(settings.http.via)\r\n\r\n")
+        cacheStatusStart = Content(text: "Cache-Status: \(settings.http.via)")
     }
 
     private static func loaded<Value>(

@@ -40,7 +40,7 @@ final class AdminGathering: Sendable {
 extension Worker {
     /// Answers on the admin listener; a report comes from all workers, so the exchange waits for their mail.
     func answerAdmin(_ exchange: ExchangePointer) {
-        exchange.pointee.requestID.renew(&random, scratch: &scratch)
+        exchange.pointee.requestID.renew(&random)
         exchange.pointee.stage = .record
         let head = exchange.pointee.headBytes
         let method = exchange.pointee.head.method

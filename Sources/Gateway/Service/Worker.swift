@@ -62,6 +62,7 @@ final class Worker: @unchecked Sendable {
     var auditKey = Buffer(capacity: 32_768)
     /// The Date line of this second, and the same second as the access line has it.
     var dateLine = Buffer(capacity: 64)
+    var ownLines = OwnLines()
     var timeText = Buffer(capacity: 32)
 
     // The shared store of limits.
@@ -77,9 +78,13 @@ final class Worker: @unchecked Sendable {
     var counters = Counters()
     var exchangeCounters: ExchangeCounters
     var limitCounters: LimitCounters
-    var accessLog: LineBuffer?
+    let addressNames = AddressNames()
+    var accessLog: LineBuffer? { didSet { lentAccessLog = accessLog.map { .passUnretained($0) } } }
     /// nil while nothing is recorded.
-    var audit: AuditWriter?
+    var audit: AuditWriter? { didSet { lentAudit = audit.map { .passUnretained($0) } } }
+    /// The same two for each exchange, without counting references: they stay what they are once the worker runs.
+    private(set) var lentAccessLog: Unmanaged<LineBuffer>?
+    private(set) var lentAudit: Unmanaged<AuditWriter>?
     /// Names tokens in audit events; nil where there is no trail.
     var auditDigester: AuditDigester?
     let reportLog = Logger(label: "gatehouse.validation")
@@ -337,16 +342,20 @@ final class Worker: @unchecked Sendable {
         exchange.pointee.configuration?.takeUnretainedValue() ?? configuration
     }
 
+    /// Lends the configuration that the exchange began under; no reference is counted, since the exchange itself is.
+    @inline(__always)
+    func withHouse<Result>(of exchange: ExchangePointer, _ body: (Configuration) -> Result) -> Result {
+        let house = exchange.pointee.configuration ?? .passUnretained(configuration)
+        return house._withUnsafeGuaranteedRef(body)
+    }
+
     func table(of exchange: ExchangePointer) -> OperationTable? {
-        guard exchange.pointee.api >= 0 else { return nil }
-        return configuration(of: exchange).apis[exchange.pointee.api].table
+        exchange.pointee.site?._withUnsafeGuaranteedRef { $0.table }
     }
 
     /// The operation the exchange matched; nil before Match, or when the route is unknown.
-    func operation(of exchange: ExchangePointer) -> OperationFacts? {
-        guard exchange.pointee.operation >= 0, let table = table(of: exchange) else { return nil }
-        return table[exchange.pointee.operation]
-    }
+    @inline(__always)
+    func operation(of exchange: ExchangePointer) -> OperationFacts? { exchange.pointee.facts?.pointee }
 
     func isAdminExchange(_ exchange: ExchangePointer) -> Bool {
         downstreams.find(exchange.pointee.downstream)?.pointee.isAdmin ?? false

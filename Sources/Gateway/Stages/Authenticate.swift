@@ -10,16 +10,24 @@ extension Worker {
     func authenticate(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.route.isDiscovery { return .next }
         guard let token = userToken(exchange) else { return refuseToken(exchange) }
-        let house = configuration(of: exchange)
-        if let tokens = house.tokens {
-            guard let identity = tokens.find(token, wallSeconds: wallSeconds) else {
-                return refuseToken(exchange)
+        return withHouse(of: exchange) { house in
+            if let tokens = house.tokens {
+                guard let identity = tokens.find(token, wallSeconds: wallSeconds) else {
+                    return refuseToken(exchange)
+                }
+                exchange.pointee.adopt(identity)
+                return .next
             }
-            exchange.pointee.adopt(identity)
-            return .next
+            // Without a provider the upstream judges the token; nothing here may then depend on who asks.
+            guard let client = house.keystone else { return .next }
+            return authenticate(exchange, token, client)
         }
-        // Without a provider the upstream judges the token; nothing here may then depend on who asks.
-        guard let client = house.keystone else { return .next }
+    }
+
+    /// By what Keystone says of the token, and of a service's beside it.
+    private func authenticate(
+        _ exchange: ExchangePointer, _ token: ByteView, _ client: KeystoneClient
+    ) -> Verdict {
         if exchange.pointee.service == nil, hasServiceToken(exchange) {
             guard let service = onlyToken(.xServiceToken, exchange) else {
                 return refuseToken(exchange)
@@ -32,13 +40,13 @@ extension Worker {
             case .verdict(let verdict): return verdict
             }
         }
-        switch judge(token, allowsExpired: exchange.pointee.service != nil, exchange, client) {
-        case .identity(let identity):
-            guard mayUse(identity, exchange) else { return fail(exchange, .unauthorized) }
-            exchange.pointee.adopt(identity)
-            return .next
-        case .verdict(let verdict): return verdict
+        if exchange.pointee.service != nil || !adoptKnown(token, exchange, client) {
+            switch judge(token, allowsExpired: exchange.pointee.service != nil, exchange, client) {
+            case .identity(let identity): exchange.pointee.adopt(identity)
+            case .verdict(let verdict): return verdict
+            }
         }
+        return mayUse(exchange) ? .next : refuseUse(exchange)
     }
 
     /// The user's token, in X-Auth-Token; without that field, in X-Storage-Token, its name of old.
@@ -67,15 +75,24 @@ extension Worker {
     /// Application credentials may be bound to some requests; with a service token it is no user who asks.
     ///
     /// - Source: keystonemiddleware, `validate_allowed_request`; the service type is the one this proxy stands for.
-    private func mayUse(_ identity: Identity, _ exchange: ExchangePointer) -> Bool {
-        guard let rules = identity.accessRules, exchange.pointee.service == nil else { return true }
-        let bytes = exchange.pointee.headBytes
-        let method = bytes.view(exchange.pointee.head.methodName)
-        scratch.removeAll()
-        _ = PercentCoding.decode(
-            bytes.view(exchange.pointee.head.target.path), plusIsSpace: false, into: &scratch)
-        key.removeAll()
-        PercentCoding.appendEncodedPath(scratch.readable, to: &key)
-        return rules.contains { $0.allows(service: "compute", method: method, path: key.readable) }
+    private func mayUse(_ exchange: ExchangePointer) -> Bool {
+        guard exchange.pointee.service == nil, let identity = exchange.pointee.identity else { return true }
+        return identity._withUnsafeGuaranteedRef { identity in
+            guard let rules = identity.accessRules else { return true }
+            let bytes = exchange.pointee.headBytes
+            let method = bytes.view(exchange.pointee.head.methodName)
+            scratch.removeAll()
+            _ = PercentCoding.decode(
+                bytes.view(exchange.pointee.head.target.path), plusIsSpace: false, into: &scratch)
+            key.removeAll()
+            PercentCoding.appendEncodedPath(scratch.readable, to: &key)
+            return rules.contains { $0.allows(service: "compute", method: method, path: key.readable) }
+        }
+    }
+
+    /// The token was good, but not for this: nothing is said or kept of whom it stands for.
+    private func refuseUse(_ exchange: ExchangePointer) -> Verdict {
+        exchange.pointee.adopt(nil)
+        return fail(exchange, .unauthorized)
     }
 }

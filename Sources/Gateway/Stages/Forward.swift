@@ -11,7 +11,10 @@ extension Worker {
     func forward(_ exchange: ExchangePointer) -> Verdict {
         if exchange.pointee.failure != .none { return fail(exchange, exchange.pointee.failure) }
         if translates(exchange) { return translate(exchange) }
-        let pool = pool(of: exchange)
+        return pool(of: exchange)._withUnsafeGuaranteedRef { forward(exchange, through: $0) }
+    }
+
+    private func forward(_ exchange: ExchangePointer, through pool: UpstreamPool) -> Verdict {
         let failed = exchange.pointee.attempts > 0 ? exchange.pointee.endpoint?.takeUnretainedValue() : nil
         guard let endpoint = pool.choose(&random, now: now, avoiding: failed) else {
             return fail(exchange, .noEndpoint, retryAfterSeconds: pool.retryAfterSeconds(now))
@@ -27,7 +30,7 @@ extension Worker {
         case .failed:
             exchange.pointee.attempts += 1
             if !lacksDescriptors { endpoint.failed(now, pool) }
-            if exchange.pointee.attempts < 3 { return forward(exchange) }
+            if exchange.pointee.attempts < 3 { return forward(exchange, through: pool) }
             return fail(exchange, .connectFailed, retryAfterSeconds: 1)
         }
         guard let connection = upstreams.find(handle) else { return fail(exchange, .internalError) }
@@ -127,9 +130,11 @@ extension Worker {
         return .wait(.connection)
     }
 
-    /// Whose connections it uses.
-    func pool(of exchange: ExchangePointer) -> UpstreamPool {
-        exchange.pointee.call?.pool ?? configuration(of: exchange).apis[exchange.pointee.api].upstream
+    /// Whose connections it uses; lent by its call or its API.
+    func pool(of exchange: ExchangePointer) -> Unmanaged<UpstreamPool> {
+        if let call = exchange.pointee.call { return .passUnretained(call.pool) }
+        // Only what matched an API's operation gets this far, or what its validation lets pass.
+        return exchange.pointee.site!._withUnsafeGuaranteedRef { .passUnretained($0.upstream) }
     }
 
     /// An exchange waited long enough; it finds that out when it runs.
@@ -142,7 +147,9 @@ extension Worker {
             return exchangeTimers.set(index, deadline: exchange.pointee.waitDeadline)
         }
         let handle = exchange.pointee.handle
-        if exchange.pointee.wait == .connection { pool(of: exchange).queue.removeAll { $0 == handle } }
+        if exchange.pointee.wait == .connection {
+            pool(of: exchange)._withUnsafeGuaranteedRef { $0.queue.removeAll { $0 == handle } }
+        }
         resume(handle)
     }
 

@@ -5,21 +5,23 @@ internal import Loop
 extension Worker {
     /// Identify: gives the exchange its id and decides whose word counts for where it comes from.
     func identify(_ exchange: ExchangePointer) -> Verdict {
-        exchange.pointee.requestID.renew(&random, scratch: &scratch)
-        if isTrusted(exchange.pointee.client) {
+        exchange.pointee.requestID.renew(&random)
+        if isTrusted(exchange.pointee.client, exchange) {
             exchange.pointee.peerIsTrusted = true
             exchange.pointee.client = forwardedClient(exchange)
         }
         // Without a trail nothing is answered that could not be recorded.
-        if audit?.trail.settings.onFailure == .refuse, auditRefuses(isWrite: false) {
+        if auditRefusesAll {
             return fail(exchange, .auditUnavailable, retryAfterSeconds: 1)
         }
         return .next
     }
 
-    private func isTrusted(_ address: IPAddress) -> Bool {
-        for block in configuration.trustedProxies where block.contains(address.unmapped) { return true }
-        return false
+    private func isTrusted(_ address: IPAddress, _ exchange: ExchangePointer) -> Bool {
+        withHouse(of: exchange) { house in
+            guard !house.trustedProxies.isEmpty else { return false }
+            return house.trustedProxies.contains { $0.contains(address.unmapped) }
+        }
     }
 
     /// The last address of X-Forwarded-For that is no trusted proxy's: what stands before it anybody could have written.
@@ -38,7 +40,7 @@ extension Worker {
                     return client
                 }
                 client = address
-                guard isTrusted(address) else { return client }
+                guard isTrusted(address, exchange) else { return client }
                 end = start - 1
             }
         }

@@ -18,9 +18,11 @@ extension Worker {
     /// decides which rules count, and for the shared store.
     func limit(_ exchange: ExchangePointer) -> Verdict {
         // Version discovery is free, as it is without a token.
-        guard let table = configuration(of: exchange).limitTable, !exchange.pointee.route.isDiscovery else {
-            return .next
-        }
+        guard let table = limitTable(of: exchange), !exchange.pointee.route.isDiscovery else { return .next }
+        return table._withUnsafeGuaranteedRef { limit(exchange, $0) }
+    }
+
+    private func limit(_ exchange: ExchangePointer, _ table: LimitTable) -> Verdict {
         switch exchange.pointee.limitStep {
         case .start:
             if table.needsAction(api: exchange.pointee.api, operation: exchange.pointee.operation),
@@ -28,7 +30,7 @@ extension Worker {
             {
                 return verdict
             }
-            withSubject(exchange, table) { table.demand($0, into: &exchange.pointee.charges) }
+            table.demand(limitSubject(exchange, table), into: &exchange.pointee.charges)
             if exchange.pointee.charges.count > 0 {
                 let verdict = store == nil ? take(exchange) : begin(exchange, table)
                 // Without one, it waits for the store.
@@ -44,7 +46,9 @@ extension Worker {
     }
 
     private func take(_ exchange: ExchangePointer) -> LimitVerdict {
-        shared.buckets.take(&exchange.pointee.charges, now: now)
+        Unmanaged.passUnretained(shared.buckets)._withUnsafeGuaranteedRef { buckets in
+            buckets.take(&exchange.pointee.charges, now: now)
+        }
     }
 
     /// Counts what the rules said; the refusal, where they refuse.
@@ -56,10 +60,7 @@ extension Worker {
         switch verdict {
         case .allowed:
             guard isCounted else { return nil }
-            for index in 0..<exchange.pointee.charges.count {
-                let charge = exchange.pointee.charges[index]
-                limitCounters.count(Int(charge.rule), charge.state == .refused ? .shadowed : .allowed)
-            }
+            limitCounters.countAllowed(&exchange.pointee.charges)
             return nil
         case .refused(let rule, let wait):
             if isCounted { limitCounters.count(rule, .limited) }

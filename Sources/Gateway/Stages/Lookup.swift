@@ -10,47 +10,66 @@ extension Worker {
             return take(outcome, exchange)
         }
         guard let operation = operation(of: exchange), operation.cacheClass == .list,
-            let cache = shared.cache,
-            configuration(of: exchange).lists != nil
+            shared.cache != nil, withHouse(of: exchange, { $0.lists != nil })
         else { return .next }
         guard exchange.pointee.head.method == .get else {
             exchange.pointee.cacheVerdict = .method
             return .next
         }
-        let control = CacheControl(reading: exchange.pointee.head.fields, exchange.pointee.headBytes)
+        let control =
+            exchange.pointee.head.fields.has(.cacheControl) || exchange.pointee.head.fields.has(.pragma)
+            ? CacheControl(reading: exchange.pointee.head.fields, exchange.pointee.headBytes) : CacheControl()
         // Without an identity nobody has said whose list it is, so nothing may be kept (design: cannot leak).
         guard exchange.pointee.identity != nil, exchange.pointee.content.isEmpty, !control.noStore,
             exchange.pointee.head.fields.count(of: .xServiceToken) == 0,
             exchange.pointee.head.fields.count(of: .authorization) == 0,
-            exchange.pointee.head.fields.count(of: .cookie) == 0, appendCacheKey(exchange, operation)
+            exchange.pointee.head.fields.count(of: .cookie) == 0,
+            let hash = appendCacheKey(exchange, operation)
         else {
             exchange.pointee.cacheVerdict = .bypass
             return control.onlyIfCached ? fail(exchange, .onlyIfCached) : .next
         }
         exchange.pointee.acceptedCoding =
             AcceptEncoding.choose(exchange.pointee.head.fields, exchange.pointee.headBytes) ?? .identity
-        let hash = cache.hash(key.readable)
-        let found = cache.find(key.readable, hash: hash, now: now)
+        let found = hold(hash)
         var isStale = false
-        if let stored = found.stored, !control.noCache {
-            if let verdict = serve(stored, exchange, control, hash) { return verdict }
-            isStale = true
-            if stored.errorUntil > now { exchange.pointee.fallback = stored }
+        if let held = found.stored {
+            if control.noCache {
+                held.release()
+            } else if held._withUnsafeGuaranteedRef({ mayServe($0, exchange, control, hash) }) {
+                return reply(held.takeRetainedValue(), exchange)
+            } else {
+                isStale = true
+                let stored = held.takeRetainedValue()
+                if stored.errorUntil > now { exchange.pointee.fallback = stored }
+            }
         }
         exchange.pointee.cacheVerdict = control.noCache ? .request : isStale ? .forwardedStale : .uriMiss
         if control.onlyIfCached { return fail(exchange, .onlyIfCached) }
         if found.passes { return .next }
-        return collapse(exchange, cache, hash, mayJoin: !control.noCache)
+        return collapse(exchange, hash, mayJoin: !control.noCache)
     }
 
-    /// Answers from the store when the stored response is fresh enough for this request; nil when it is not.
-    private func serve(
+    /// What the cache has under `key`; the stored response with one reference to give up or to pass on.
+    private func hold(_ hash: UInt64) -> (stored: Unmanaged<StoredResponse>?, passes: Bool) {
+        guard let cache = shared.cache else { return (nil, true) }
+        // Shared by all workers for as long as there are any.
+        return Unmanaged.passUnretained(cache)._withUnsafeGuaranteedRef { cache in
+            cache.hold(key.readable, hash: hash, now: now)
+        }
+    }
+
+    /// Whether the stored response is fresh enough for this request; one that is stale, and may be served all the same, is
+    /// fetched anew.
+    private func mayServe(
         _ stored: StoredResponse, _ exchange: ExchangePointer, _ control: CacheControl, _ hash: UInt64
-    ) -> Verdict? {
+    ) -> Bool {
         // In nanoseconds: half a second is older than `max-age=0` allows. Directives are at most 2^31 seconds.
         let age = now &- min(now, stored.requestedAt)
-        if let maxAge = control.maxAge, age > maxAge * 1_000_000_000 { return nil }
-        if let minFresh = control.minFresh, stored.freshUntil < now + minFresh * 1_000_000_000 { return nil }
+        if let maxAge = control.maxAge, age > maxAge * 1_000_000_000 { return false }
+        if let minFresh = control.minFresh, stored.freshUntil < now + minFresh * 1_000_000_000 {
+            return false
+        }
         if stored.freshUntil > now {
             exchange.pointee.cacheVerdict = .hit
         } else if stored.staleUntil > now, control.maxAge == nil, control.minFresh == nil {
@@ -60,20 +79,21 @@ extension Worker {
                 startFetch(exchange, hash)
             }
         } else {
-            return nil
+            return false
         }
-        return reply(stored, exchange)
+        return true
     }
 
-    private func reply(_ stored: StoredResponse, _ exchange: ExchangePointer) -> Verdict {
+    private func reply(_ stored: consuming StoredResponse, _ exchange: ExchangePointer) -> Verdict {
         exchange.pointee.reply.kind = .stored
         exchange.pointee.reply.stored = stored
         return .reply
     }
 
     private func collapse(
-        _ exchange: ExchangePointer, _ cache: ResponseCache, _ hash: UInt64, mayJoin: Bool
+        _ exchange: ExchangePointer, _ hash: UInt64, mayJoin: Bool
     ) -> Verdict {
+        guard let cache = shared.cache else { return .next }
         let waiter = Waiter(worker: index, exchange: exchange.pointee.handle)
         switch mayJoin
             ? cache.lead(key.readable, hash: hash, waiter: waiter)

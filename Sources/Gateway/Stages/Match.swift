@@ -10,22 +10,27 @@ extension Worker {
             exchange.pointee.reply.status = 204
             return .reply
         }
-        let house = configuration(of: exchange)
         let given = exchange.pointee.headBytes.view(exchange.pointee.head.target.path)
         // An absolute-form target may leave the path out, which means `/` (RFC 9112 §3.2.1).
         let root: StaticString = "/"
         let path = given.isEmpty ? ByteView(start: root.utf8Start, count: 1) : given
         let method = exchange.pointee.head.method
         // The first API that knows the path serves it; when none does, the first one words the refusal.
-        for index in house.apis.indices {
-            let route = house.apis[index].table.match(path: path, method: method)
-            if index == 0 || route.outcome != .unknown {
+        withHouse(of: exchange) { house in
+            for index in house.apis.indices {
+                let api = house.apis[index]
+                let route = api.table.match(path: path, method: method)
+                guard index == 0 || route.outcome != .unknown else { continue }
                 exchange.pointee.api = index
+                exchange.pointee.site = .passUnretained(api)
                 exchange.pointee.route = route
+                if case .operation(let operation) = route.outcome {
+                    exchange.pointee.operation = operation
+                    exchange.pointee.facts = api.table.lend(operation)
+                }
+                if route.outcome != .unknown { return }
             }
-            if route.outcome != .unknown { break }
         }
-        if case .operation(let index) = exchange.pointee.route.outcome { exchange.pointee.operation = index }
         if case .length(let length) = exchange.pointee.head.framing,
             length > UInt64(maxContentByteCount(exchange))
         {

@@ -72,16 +72,23 @@ extension Worker {
                 noteAnswerHead(exchange, connection.pointee.head, connection.pointee.input.readable)
                 if status == 401 { forgetToken(exchange) }
                 writeWasForwarded(exchange)
-                let pool = connection.pointee.pool.takeUnretainedValue()
-                let endpoint = connection.pointee.endpoint.takeUnretainedValue()
+                noteAnswer(connection, status)
+                return nil
+            }
+        }
+    }
+
+    /// What an answer's status says of the endpoint, and until when its content must go on.
+    private func noteAnswer(_ connection: UpstreamPointer, _ status: Int) {
+        connection.pointee.pool._withUnsafeGuaranteedRef { pool in
+            connection.pointee.endpoint._withUnsafeGuaranteedRef { endpoint in
                 if status == 502 || status == 503 || status == 504 {
                     endpoint.failed(now, pool)
                 } else {
                     endpoint.succeeded()
                 }
-                setDeadline(connection, now + pool.progressNanoseconds)
-                return nil
             }
+            setDeadline(connection, now + pool.progressNanoseconds)
         }
     }
 
@@ -114,11 +121,11 @@ extension Worker {
             let identity = exchange.pointee.identity
         else { return }
         identity._withUnsafeGuaranteedRef { identity in
-            identity.withProjectID { shared.generations.advance($0) }
+            shared.generations.advance(identity.projectHash)
             switch operation.cacheScope {
             case .project: break
-            case .user: identity.withUserID { shared.generations.advance($0) }
-            case .cloud: shared.generations.advance(Generations.cloud)
+            case .user: shared.generations.advance(identity.userHash)
+            case .cloud: shared.generations.advance(shared.generations.cloud)
             }
         }
     }

@@ -58,16 +58,14 @@ extension Worker {
 
     /// The operation's index among those of all APIs; -1 for none.
     func globalOperation(_ exchange: ExchangePointer) -> Int {
-        guard exchange.pointee.operation >= 0, exchange.pointee.api >= 0 else { return -1 }
-        return configuration(of: exchange).apis[exchange.pointee.api].firstOperation
-            + exchange.pointee.operation
+        guard exchange.pointee.operation >= 0, let site = exchange.pointee.site else { return -1 }
+        return site._withUnsafeGuaranteedRef { $0.firstOperation } + exchange.pointee.operation
     }
 
     /// Gives the slot back; the configuration it began under may now retire.
     func releaseExchange(_ exchange: ExchangePointer) {
         let handle = exchange.pointee.handle
-        let house = configuration(of: exchange)
-        house.exchangeCount -= 1
+        withHouse(of: exchange) { $0.exchangeCount -= 1 }
         exchangeTimers.clear(handle.index)
         exchange.pointee.reset()
         exchanges.release(handle)

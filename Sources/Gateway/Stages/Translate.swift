@@ -34,9 +34,10 @@ extension Worker {
     ///
     /// A version that the upstream would refuse gets here where validation is off, and goes upstream to be refused.
     func translates(_ exchange: ExchangePointer) -> Bool {
-        guard exchange.pointee.api >= 0,
-            let operations = configuration(of: exchange).apis[exchange.pointee.api].virtualInterfaces,
-            operations.contains(exchange.pointee.operation)
+        guard let site = exchange.pointee.site,
+            site._withUnsafeGuaranteedRef({
+                $0.virtualInterfaces?.contains(exchange.pointee.operation) == true
+            })
         else { return false }
         switch exchange.pointee.microversion {
         case .absent, .version, .latest: return true
@@ -58,7 +59,7 @@ extension Worker {
             return failUpstream(exchange)
         }
         let house = configuration(of: exchange)
-        let pool = pool(of: exchange)
+        let pool = pool(of: exchange).takeUnretainedValue()
         let translation = Translation(form)
         let handle = exchange.pointee.handle
         for part in form == .document ? [ServerPart.interfaces, .addresses] : [.interfaces] {

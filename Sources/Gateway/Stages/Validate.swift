@@ -13,20 +13,23 @@ extension Worker {
             if let verdict = validateRoute(exchange) { return verdict }
             exchange.pointee.validationStep = 1
         }
-        guard let operation = operation(of: exchange), let table = table(of: exchange) else {
+        guard let operation = exchange.pointee.facts, let site = exchange.pointee.site else {
             return fail(exchange, .routeUnknown)
         }
-        if !exchange.pointee.contentComplete, operation.content != .streamed {
+        if !exchange.pointee.contentComplete, operation.pointee.content != .streamed {
             exchange.pointee.isCollected = true
-            let limit = operation.maxContentByteCount
+            let limit = operation.pointee.maxContentByteCount
             if let verdict = collectContent(exchange, limit: limit) { return verdict }
         }
-        if exchange.pointee.validationStep == 1 {
-            exchange.pointee.validationStep = 2
-            if let verdict = validateContent(exchange, table) { return verdict }
+        // The exchange holds its configuration, and with that the table: no reference is counted here.
+        return site._withUnsafeGuaranteedRef { site in
+            if exchange.pointee.validationStep == 1 {
+                exchange.pointee.validationStep = 2
+                if let verdict = validateContent(exchange, site.table) { return verdict }
+            }
+            if let verdict = validateProject(exchange) { return verdict }
+            return validateRules(exchange, site.table) ?? .next
         }
-        if let verdict = validateProject(exchange) { return verdict }
-        return validateRules(exchange, table) ?? .next
     }
 
     private func validateRoute(_ exchange: ExchangePointer) -> Verdict? {
@@ -42,7 +45,11 @@ extension Worker {
 
     private func validateVersion(_ exchange: ExchangePointer) -> Verdict? {
         guard exchange.pointee.route.version == .v21 else { return nil }
-        guard let table = table(of: exchange) else { return fail(exchange, .internalError) }
+        guard let site = exchange.pointee.site else { return fail(exchange, .internalError) }
+        return site._withUnsafeGuaranteedRef { validateVersion(exchange, $0.table) }
+    }
+
+    private func validateVersion(_ exchange: ExchangePointer, _ table: OperationTable) -> Verdict? {
         let bytes = exchange.pointee.headBytes
         exchange.pointee.microversion = MicroversionRequest.read(
             exchange.pointee.head.fields, in: bytes, minimum: table.minimum, maximum: table.maximum)
@@ -113,7 +120,7 @@ extension Worker {
             exchange.pointee.headBytes.view(exchange.pointee.head.target.path).view(range),
             plusIsSpace: false, into: &scratch)
         let isOwn = identity._withUnsafeGuaranteedRef { identity in
-            identity.withProjectID { scratch.readable.equals($0) }
+            scratch.readable.equals(identity.projectIDBytes)
         }
         guard !isOwn else { return nil }
         let found = lookUpProject(scratch.readable, exchange)
@@ -123,9 +130,8 @@ extension Worker {
         if found.exists == false { return fail(exchange, .projectUnknown) }
         message.removeAll()
         identity._withUnsafeGuaranteedRef { identity in
-            identity.withProjectID {
-                Messages.appendProjectMismatch(path: scratch.readable, token: $0, to: &message)
-            }
+            Messages.appendProjectMismatch(
+                path: scratch.readable, token: identity.projectIDBytes, to: &message)
         }
         return refuse(exchange, status: 400)
     }

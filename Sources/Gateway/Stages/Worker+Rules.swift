@@ -6,8 +6,8 @@ internal import OpenStack
 extension Worker {
     /// Tells whether the rules of the definition are looked at; after one that was only reported they are not.
     func rulesCount(_ exchange: ExchangePointer) -> Bool {
-        guard exchange.pointee.reportedStatus == 0, exchange.pointee.api >= 0 else { return false }
-        return configuration(of: exchange).apis[exchange.pointee.api].validation != .off
+        guard exchange.pointee.reportedStatus == 0, let site = exchange.pointee.site else { return false }
+        return site._withUnsafeGuaranteedRef { $0.validation != .off }
     }
 
     /// Refuses by a rule, with the words in `message`; nil where it is only reported, and the request goes on.

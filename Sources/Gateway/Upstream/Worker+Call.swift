@@ -20,7 +20,7 @@ extension Worker {
         exchange.pointee.call = call
         call.exchange = handle
         exchange.pointee.head.method = call.method
-        exchange.pointee.requestID.renew(&random, scratch: &scratch)
+        exchange.pointee.requestID.renew(&random)
         exchange.pointee.startedAt = now
         exchange.pointee.stage = .forward
         exchange.pointee.wait = .connection

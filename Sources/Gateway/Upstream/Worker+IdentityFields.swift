@@ -34,7 +34,7 @@ extension Worker {
 
     /// Whether the API's upstream is to be told.
     func sendsIdentity(_ exchange: ExchangePointer) -> Bool {
-        exchange.pointee.api >= 0 && configuration(of: exchange).apis[exchange.pointee.api].sendsIdentity
+        exchange.pointee.site?._withUnsafeGuaranteedRef { $0.sendsIdentity } ?? false
     }
 
     private func append(

@@ -129,8 +129,9 @@ extension Worker {
         let host = exchange.pointee.headBytes.view(exchange.pointee.head.host)
         guard host.isEmpty else { return host }
         // A call's endpoint is chosen later; any name of the service will do then.
-        let endpoint = exchange.pointee.endpoint?.takeUnretainedValue() ?? pool(of: exchange).endpoints[0]
-        let scheme = pool(of: exchange).tls == nil ? "http://".utf8.count : "https://".utf8.count
+        let pool = pool(of: exchange).takeUnretainedValue()
+        let endpoint = exchange.pointee.endpoint?.takeUnretainedValue() ?? pool.endpoints[0]
+        let scheme = pool.tls == nil ? "http://".utf8.count : "https://".utf8.count
         return endpoint.url.bytes.view(scheme, endpoint.url.count - scheme)
     }
 }

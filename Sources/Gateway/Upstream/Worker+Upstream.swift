@@ -162,8 +162,12 @@ extension Worker {
         guard let connection = upstreams.find(exchange.pointee.upstream) else { return }
         exchange.pointee.upstream = .none
         if connection.pointee.isStream { return closeStream(connection) }
-        let pool = connection.pointee.pool.takeUnretainedValue()
-        let endpoint = connection.pointee.endpoint.takeUnretainedValue()
+        connection.pointee.pool._withUnsafeGuaranteedRef { pool in
+            connection.pointee.endpoint._withUnsafeGuaranteedRef { keep(connection, $0, pool) }
+        }
+    }
+
+    private func keep(_ connection: UpstreamPointer, _ endpoint: Endpoint, _ pool: UpstreamPool) {
         guard pool.keepsAlive, connection.pointee.head.keepsAlive, connection.pointee.headRead,
             connection.pointee.content.isEnded,
             connection.pointee.requestComplete, connection.pointee.input.isEmpty,

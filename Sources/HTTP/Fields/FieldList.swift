@@ -19,21 +19,25 @@ public struct FieldList {
 
     /// The next member, or nil behind the last.
     public mutating func next() -> ByteRange? {
-        while position < value.count {
+        guard let base = value.baseAddress else { return nil }
+        let limit = value.count
+        while position < limit {
             let start = position
+            // A local, so that the loop keeps it in a register; at most two past `limit`.
+            var place = start
             var isQuoted = false
-            while position < value.count {
-                let byte = value[position]
-                if byte == UInt8(ascii: "\""), readsQuotes {
+            while place < limit {
+                let byte = base[place]
+                if byte == UInt8(ascii: ",") {
+                    if !isQuoted { break }
+                } else if byte == UInt8(ascii: "\""), readsQuotes {
                     isQuoted.toggle()
                 } else if isQuoted, byte == UInt8(ascii: "\\") {
-                    position += 1
-                } else if !isQuoted, byte == UInt8(ascii: ",") {
-                    break
+                    place &+= 1
                 }
-                position += 1
+                place &+= 1
             }
-            let end = min(position, value.count)
+            let end = min(place, limit)
             position = end + 1
             let member = value.trimmedRange(from: start, to: end)
             if !member.isEmpty { return member }

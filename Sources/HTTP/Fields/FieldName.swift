@@ -112,8 +112,12 @@ public enum FieldName: UInt8, CaseIterable, Sendable {
     /// X-Service-Project-Domain-Name and what may come.
     static let longestByteCount = 40
 
-    /// Compares `count` bytes, two or more, to a canonical spelling: letters may differ in case, nothing else
-    /// may.
+    /// Tells whether a name, of as many bytes as a canonical spelling has, is spelled so.
+    @inline(__always) static func isSpelled(_ name: UnsafePointer<UInt8>, _ spelling: StaticString) -> Bool {
+        isSpelled(name, spelling.utf8Start, spelling.utf8CodeUnitCount)
+    }
+
+    /// Compares `count` bytes, two to 40, to a canonical spelling: letters may differ in case, nothing else may.
     ///
     /// A spelling has letters, digits and hyphens, of which bit 6 marks the letters: only there may bit 5
     /// differ. The last word overlaps the one before, which spares a loop over single bytes.
@@ -122,23 +126,28 @@ public enum FieldName: UInt8, CaseIterable, Sendable {
     ) -> Bool {
         let one = UnsafeRawPointer(name)
         let two = UnsafeRawPointer(spelling)
+        @inline(__always) func difference(at offset: Int) -> UInt64 {
+            let wanted = two.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            return (one.loadUnaligned(fromByteOffset: offset, as: UInt64.self) ^ wanted)
+                & ~(wanted &>> 1 & 0x2020_2020_2020_2020)
+        }
         if count >= 8 {
-            var offset = 0
-            while true {
-                let wanted = two.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-                let difference = one.loadUnaligned(fromByteOffset: offset, as: UInt64.self) ^ wanted
-                if difference & ~(wanted &>> 1 & 0x2020_2020_2020_2020) != 0 { return false }
-                if offset == count &- 8 { return true }
-                offset = min(offset &+ 8, count &- 8)
+            var all = difference(at: 0) | difference(at: count &- 8)
+            // At most `longestByteCount`, of which the first and the last eight are looked at.
+            var offset = 8
+            while offset < count &- 8 {
+                all |= difference(at: offset)
+                offset &+= 8
             }
+            return all == 0
         }
         if count >= 4 {
             let low = two.loadUnaligned(as: UInt32.self)
             let high = two.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
             let lowDifference = one.loadUnaligned(as: UInt32.self) ^ low
             let highDifference = one.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self) ^ high
-            return lowDifference & ~(low &>> 1 & 0x2020_2020) == 0
-                && highDifference & ~(high &>> 1 & 0x2020_2020) == 0
+            return lowDifference & ~(low &>> 1 & 0x2020_2020)
+                | highDifference & ~(high &>> 1 & 0x2020_2020) == 0
         }
         for index in 0..<count {
             if (name[index] ^ spelling[index]) & ~(spelling[index] &>> 1 & 0x20) != 0 { return false }

@@ -36,6 +36,9 @@ public struct FieldSection: ~Copyable {
         precondition(capacity >= 0 && capacity < Int(UInt16.max))
         self.capacity = capacity
         lines = .allocate(capacity: max(capacity, 1))
+        lines.initialize(
+            repeating: FieldLine(name: .empty, value: .empty, known: .other, hasUnderscore: false),
+            count: max(capacity, 1))
         firsts = .allocate(capacity: FieldName.knownCount * 2)
         firsts.initialize(repeating: 0, count: FieldName.knownCount * 2)
         counts = firsts + FieldName.knownCount
@@ -54,6 +57,12 @@ public struct FieldSection: ~Copyable {
         precondition(index >= 0 && index < lineCount)
         return lines[index]
     }
+
+    /// The name that the next line had in the head that was read into this section before; `other` for none.
+    ///
+    /// A peer sends much the same head each time, so that it is worth looking whether it does again. There must be room
+    /// for a line.
+    @inline(__always) var expected: FieldName { lines[lineCount].known }
 
     /// Tells whether some line carries the name.
     @inlinable public func has(_ name: FieldName) -> Bool { counts[Int(name.rawValue)] != 0 }
@@ -90,12 +99,17 @@ public struct FieldSection: ~Copyable {
     /// Adds a line; false, and nothing added, when `capacity` lines are there.
     @inlinable public mutating func append(_ line: FieldLine) -> Bool {
         guard lineCount < capacity else { return false }
+        take(line)
+        return true
+    }
+
+    /// Adds a line for which there is room, as the caller knows.
+    @inlinable @inline(__always) mutating func take(_ line: FieldLine) {
         lines[lineCount] = line
-        lineCount += 1
+        lineCount &+= 1  // Cannot overflow: it is at most `capacity`.
         let known = Int(line.known.rawValue)
         if counts[known] == 0 { firsts[known] = UInt16(truncatingIfNeeded: lineCount) }
         counts[known] &+= 1  // Cannot wrap: `capacity` is below 65,535.
-        return true
     }
 
     /// Forgets all lines.

@@ -9,8 +9,8 @@ import CNghttp2
 /// nghttp2 makes and frees seven blocks a request. With a hundred streams at once the C library's own short lists overflow and
 /// each block costs a search.
 ///
-/// - Shape: sizes in steps of 32 bytes up to 1,024, each block behind a header of 16 bytes that says its size; larger blocks
-///   come from the C library every time.
+/// - Shape: sizes in steps of 32 bytes up to 4,096, since all fields of an answer are one block; each block behind a header of
+///   16 bytes that says its size; larger blocks come from the C library every time.
 /// - Limits: keeps at most `keptByteCount`, and lends at most `limitByteCount`: past it the session that wants more fails with
 ///   `internalError`. Used by one loop.
 public final class HTTP2Memory {
@@ -20,7 +20,7 @@ public final class HTTP2Memory {
     }
 
     static let step = 32
-    static let classCount = 32
+    static let classCount = 128
     static let headerByteCount = MemoryLayout<Block>.size
 
     public let keptByteCount: Int

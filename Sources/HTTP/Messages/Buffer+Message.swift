@@ -15,10 +15,9 @@ extension Buffer {
 
     /// Appends a whole field line; the value must be free of control bytes, as every value that was read is.
     public mutating func appendField(_ name: FieldName, _ value: ByteView) {
-        append(name.canonical)
-        append(": ")
-        append(value)
-        appendLineEnd()
+        let text = name.canonical
+        append(
+            ByteView(start: text.utf8Start, count: text.utf8CodeUnitCount), ": ", value, "\r\n")
     }
 
     /// Appends a whole field line with a value known beforehand.
@@ -44,18 +43,13 @@ extension Buffer {
 
     /// Appends a whole field line whose name has no number, with a value free of control bytes.
     public mutating func appendField(_ name: StaticString, _ value: ByteView) {
-        append(name)
-        append(": ")
-        append(value)
-        appendLineEnd()
+        append(
+            ByteView(start: name.utf8Start, count: name.utf8CodeUnitCount), ": ", value, "\r\n")
     }
 
     /// Appends a whole field line as it was read, its name in the sender's spelling.
     public mutating func appendField(_ name: ByteView, _ value: ByteView) {
-        append(name)
-        append(": ")
-        append(value)
-        appendLineEnd()
+        append(name, ": ", value, "\r\n")
     }
 
     /// Appends a Content-Length line.
@@ -69,10 +63,7 @@ extension Buffer {
     }
 
     /// Appends CRLF.
-    public mutating func appendLineEnd() {
-        append(0x0D)
-        append(0x0A)
-    }
+    public mutating func appendLineEnd() { append("\r\n") }
 
     /// Appends the empty line that ends a head.
     public mutating func appendHeadEnd() { appendLineEnd() }

@@ -31,6 +31,7 @@ struct FieldScanner {
         while true {
             switch stage {
             case .lineStart:
+                place = Self.takeUsualLines(base, from: place, to: end, into: &fields, fieldLimit: fieldLimit)
                 guard place < end else { return .incomplete }
                 let byte = base[place]
                 guard ByteClass.is(byte, ByteClass.token) else {
@@ -42,10 +43,6 @@ struct FieldScanner {
                 guard fields.count < fieldLimit else { return .refused(.tooManyFields) }
                 nameStart = place
                 nameClasses = 0
-                // A known name is made of token characters: no need to look at each of them.
-                let nameEnd = Self.colon(base, from: place, to: end)
-                known = FieldName.find(base + place, count: nameEnd &- place)
-                if known != .other { place = nameEnd }
                 fallthrough
             case .name:
                 var classes = nameClasses
@@ -62,7 +59,8 @@ struct FieldScanner {
                 }
                 guard base[place] == 0x3A else { return .refused(Self.refusal(inName: base[place])) }
                 colon = place
-                if known == .other { known = FieldName.find(base + nameStart, count: place &- nameStart) }
+                // Only here is the name whole: what came so far may be the beginning of another.
+                known = FieldName.find(base + nameStart, count: place &- nameStart)
                 place += 1
                 fallthrough
             case .valueStart:
@@ -111,18 +109,78 @@ struct FieldScanner {
         }
     }
 
+    /// Takes the lines from `start` on that are whole and have nothing rare about them; answers where the next one starts.
+    ///
+    /// What it leaves, and whatever may be wrong with that, is for the stages of `read`, which look at each byte.
+    @inline(__always) private static func takeUsualLines(
+        _ base: UnsafePointer<UInt8>, from start: Int, to end: Int, into fields: inout FieldSection,
+        fieldLimit: Int
+    ) -> Int {
+        let raw = UnsafeRawPointer(base)
+        let lineEnd: UInt16 = 0x0A0D
+        var place = start
+        let lineLimit = min(fieldLimit, fields.capacity)
+        while fields.count < lineLimit {
+            // No addition or subtraction here can overflow: all are places from 0 to `end`, or two behind one.
+            var known = fields.expected
+            let spelling = known.canonical
+            var colon = place &+ spelling.utf8CodeUnitCount
+            var classes: UInt8 = 0
+            if known == .other || colon >= end || base[colon] != 0x3A
+                || !FieldName.isSpelled(base + place, spelling)
+            {
+                colon = Self.colon(base, from: place, to: end)
+                guard colon < end, base[colon] == 0x3A else { break }
+                known = FieldName.find(base + place, count: colon &- place)
+                if known == .other {
+                    classes = nameClasses(base, from: place, to: colon)
+                    guard classes & ByteClass.token != 0 else { break }
+                }
+            }
+            guard end &- colon > 2 else { break }
+            let valueStart = base[colon &+ 1] == 0x20 ? colon &+ 2 : colon &+ 1
+            let valueEnd = skipText(base, from: valueStart, to: end)
+            guard end &- valueEnd >= 2,
+                UInt16(littleEndian: raw.loadUnaligned(fromByteOffset: valueEnd, as: UInt16.self)) == lineEnd,
+                // An empty value is left, too: the byte before its end is white space or the colon.
+                base[valueEnd &- 1] > 0x20, base[valueStart] > 0x20
+            else { break }
+            fields.take(
+                FieldLine(
+                    name: ByteRange(start: place, count: colon &- place),
+                    value: ByteRange(start: valueStart, count: valueEnd &- valueStart), known: known,
+                    hasUnderscore: classes & ByteClass.underscore != 0))
+            place = valueEnd &+ 2
+        }
+        return place
+    }
+
+    /// What the bytes of a name are: `token` when all are token characters, `underscore` when one is that.
+    private static func nameClasses(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int) -> UInt8 {
+        guard start < end else { return 0 }
+        var all = ByteClass.token
+        var some: UInt8 = 0
+        for place in start..<end {
+            let byteClass = ByteClass.of(base[place])
+            all &= byteClass
+            some |= byteClass
+        }
+        return all | some & ByteClass.underscore
+    }
+
     /// The first colon at or after `start`, or a place short of it when none is near.
     @inline(__always) static func colon(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
         let raw = UnsafeRawPointer(base)
-        let ones: UInt64 = 0x0101_0101_0101_0101
         var place = start
-        while end - place >= 8, place - start < FieldName.longestByteCount {
-            let word = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: place, as: UInt64.self))
-            let flipped = word ^ (ones &* 0x3A)
-            let found = (flipped &- ones) & ~flipped & (ones &* 0x80)
-            if found != 0 { return place &+ found.trailingZeroBitCount &>> 3 }
-            place &+= 8
+        // Cannot overflow: places from 0 to `end`, and a step only where that many bytes are left.
+        while end &- place >= 16, place &- start < FieldName.longestByteCount {
+            let lanes = raw.loadUnaligned(fromByteOffset: place, as: SIMD16<UInt8>.self)
+            // Bit 7 of each colon, which the exclusive or makes 0.
+            let flipped = lanes ^ 0x3A
+            if let offset = ByteLanes.firstMarked((flipped &- 1) & ~flipped & 0x80) { return place &+ offset }
+            place &+= 16
         }
+        while place < end, place &- start < FieldName.longestByteCount, base[place] != 0x3A { place &+= 1 }
         return place
     }
 
@@ -130,26 +188,32 @@ struct FieldScanner {
     @inline(__always) static func skipText(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int
     {
         let raw = UnsafeRawPointer(base)
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        let highs: UInt64 = 0x8080_8080_8080_8080
         var place = start
-        while end - place >= 8 {
-            let word = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: place, as: UInt64.self))
-            // Bit 7 of each byte below 0x20 or equal to 0x7F. The wrapping borrow only reaches bytes above a
-            // true one, so the lowest bit set is exact.
-            let controls = (word &- ones &* 0x20) & ~word & highs
-            let flipped = word ^ (ones &* 0x7F)
-            let found = controls | ((flipped &- ones) & ~flipped & highs)
-            guard found != 0 else {
-                place &+= 8  // Cannot overflow: 8 bytes are left before `end`.
+        // Cannot overflow: a step is only made where that many bytes are left before `end`.
+        while end &- place >= 16 {
+            let found = controls(raw.loadUnaligned(fromByteOffset: place, as: SIMD16<UInt8>.self))
+            if let offset = ByteLanes.firstMarked(found) {
+                place &+= offset
+                guard base[place] == 0x09 else { return place }
+                place &+= 1
                 continue
             }
-            place &+= found.trailingZeroBitCount &>> 3
-            guard base[place] == 0x09 else { return place }
-            place &+= 1
+            place &+= 16
+            // Long values are mostly tokens: two blocks a round.
+            while end &- place >= 32 {
+                let first = controls(raw.loadUnaligned(fromByteOffset: place, as: SIMD16<UInt8>.self))
+                let second = controls(raw.loadUnaligned(fromByteOffset: place &+ 16, as: SIMD16<UInt8>.self))
+                if ByteLanes.isMarked(first | second) { break }
+                place &+= 32
+            }
         }
         while place < end, ByteClass.is(base[place], ByteClass.fieldText) { place &+= 1 }
         return place
+    }
+
+    /// Bit 7 of each byte below 0x20 or equal to 0x7F: of those without bit 7, taking 0x20 away or adding 1 sets it.
+    @inline(__always) private static func controls(_ lanes: SIMD16<UInt8>) -> SIMD16<UInt8> {
+        ((lanes &- 0x20) | (lanes &+ 1)) & ~lanes & 0x80
     }
 
     @inline(never) static func refusal(atLineStart byte: UInt8) -> Refusal {

@@ -112,7 +112,7 @@ public enum Authority {
     /// Tells whether the bytes are a host name, IPv4 address or `[IPv6 address]`, and perhaps `:` with a
     /// port.
     public static func isValid(_ bytes: ByteView) -> Bool {
-        guard bytes.count > 0, bytes.count <= 270 else { return false }
+        guard bytes.count > 0, bytes.count <= 270, let base = bytes.baseAddress else { return false }
         var index = 0
         if bytes[0] == UInt8(ascii: "[") {
             index = 1
@@ -127,13 +127,23 @@ public enum Authority {
             guard index < bytes.count, isAddress(bytes.view(1, index - 1)) else { return false }
             index += 1
         } else {
-            while index < bytes.count, ByteClass.is(bytes[index], ByteClass.unreserved) { index += 1 }
+            let end = bytes.count
+            while index < end, ByteClass.is(base[index], ByteClass.unreserved) { index &+= 1 }
             guard index > 0 else { return false }
         }
         guard index < bytes.count else { return true }
         guard bytes[index] == UInt8(ascii: ":") else { return false }
-        let digits = bytes.view(index + 1, bytes.count - index - 1)
-        guard digits.count <= 5, let port = Decimal.read(digits) else { return false }
+        return isPort(bytes.view(index + 1, bytes.count - index - 1))
+    }
+
+    /// Tells whether the bytes are one to five digits, of a number that a port can have.
+    @inline(__always) private static func isPort(_ digits: ByteView) -> Bool {
+        guard digits.count > 0, digits.count <= 5 else { return false }
+        var port: UInt32 = 0
+        for byte in digits {
+            guard ASCII.isDigit(byte) else { return false }
+            port = port &* 10 &+ UInt32(byte &- 0x30)  // Cannot wrap: five digits.
+        }
         return port <= 65_535
     }
 

@@ -154,27 +154,22 @@ public struct RequestReader {
     }
 
     // «HTTP/1.1», its first byte lowest.
-    private static let version11: UInt64 = 0x312E_312F_5054_5448
+    static let version11: UInt64 = 0x312E_312F_5054_5448
 
     /// The first place at or after `start` whose byte may not stand in a target.
     @inline(__always) private static func skipTarget(
         _ base: UnsafePointer<UInt8>, from start: Int, to end: Int
     ) -> Int {
         let raw = UnsafeRawPointer(base)
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        let highs: UInt64 = 0x8080_8080_8080_8080
         var place = start
-        while end - place >= 8 {
-            let word = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: place, as: UInt64.self))
-            // Bit 7 of each byte below 0x21, equal to `#` or DEL, or above it; the lowest one set is exact.
-            let sign = word ^ (ones &* 0x23)
-            let delete = word ^ (ones &* 0x7F)
-            let found =
-                (((word &- ones &* 0x21) & ~word) | ((sign &- ones) & ~sign) | ((delete &- ones) & ~delete)
-                    | word)
-                & highs
-            if found != 0 { return place &+ found.trailingZeroBitCount &>> 3 }
-            place &+= 8
+        // Cannot overflow: a step is only made where that many bytes are left before `end`.
+        while end &- place >= 16 {
+            let lanes = raw.loadUnaligned(fromByteOffset: place, as: SIMD16<UInt8>.self)
+            // Bit 7 of each byte below 0x21, equal to `#` or DEL, or above it.
+            let sign = lanes ^ 0x23
+            let found = ((lanes &- 0x21) | (lanes &+ 1) | ((sign &- 1) & ~sign) | lanes) & 0x80
+            if let offset = ByteLanes.firstMarked(found) { return place &+ offset }
+            place &+= 16
         }
         while place < end, ByteClass.is(base[place], ByteClass.target) { place &+= 1 }
         return place

@@ -48,12 +48,14 @@ public struct ResponseReader {
     }
 
     /// Reads on in the status line: `HTTP/1.x 123`, then perhaps a space and a reason, then CRLF.
-    private mutating func readLine(
+    @inline(__always) private mutating func readLine(
         _ base: UnsafePointer<UInt8>, to end: Int, into head: inout ResponseHead
     ) -> HeadResult {
         while true {
             switch stage {
             case .line:
+                // The usual spelling at once; everything else byte by byte.
+                if end > 12, position == 0, Self.isUsualLine(base) { position = 12 }
                 while position < end, position < 12 {
                     if let refusal = Self.refusal(of: base[position], at: position) {
                         return .refused(refusal)
@@ -90,6 +92,12 @@ public struct ResponseReader {
                 return .complete
             }
         }
+    }
+
+    /// Tells whether the first twelve bytes are `HTTP/1.1 ` and a status from 100 to 599.
+    @inline(__always) private static func isUsualLine(_ base: UnsafePointer<UInt8>) -> Bool {
+        UInt64(littleEndian: UnsafeRawPointer(base).loadUnaligned(as: UInt64.self)) == RequestReader.version11
+            && base[8] == 0x20 && base[9] &- 0x31 < 5 && ASCII.isDigit(base[10]) && ASCII.isDigit(base[11])
     }
 
     /// Judges one byte of `HTTP/1.x 123` by its place; statuses are 100 to 599 (RFC 9110 §15).

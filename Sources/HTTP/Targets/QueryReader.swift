@@ -8,24 +8,37 @@ import Bytes
 public struct QueryReader {
     let query: ByteView
     var position = 0
+    /// Whether the pair that was read last has a byte that stands for another or is beyond ASCII, so that there is
+    /// something to decode in it or to doubt.
+    public private(set) var isEncoded = false
 
     /// Starts before the first pair of `query`, which has no question mark.
     public init(_ query: ByteView) { self.query = query }
 
     /// The next pair; `hasEquals` tells `name=` from `name`.
     public mutating func next() -> (name: ByteRange, value: ByteRange, hasEquals: Bool)? {
-        while position < query.count {
-            let start = position
+        guard let base = query.baseAddress else { return nil }
+        let limit = query.count
+        var place = position
+        while place < limit {
+            let start = place
             var equals = -1
-            while position < query.count, query[position] != UInt8(ascii: "&"),
-                query[position] != UInt8(ascii: ";")
-            {
-                if equals < 0, query[position] == UInt8(ascii: "=") { equals = position }
-                position += 1
+            var classes: UInt8 = 0
+            while place < limit {
+                let byte = base[place]
+                let byteClass = ByteClass.of(byte)
+                if byteClass & ByteClass.queryDelimiter != 0 {
+                    guard byte == UInt8(ascii: "=") else { break }
+                    if equals < 0 { equals = place }
+                }
+                classes |= byteClass
+                place &+= 1  // Cannot overflow: below `limit`.
             }
-            let end = position
-            position += 1
+            let end = place
+            place &+= 1
             guard end > start else { continue }
+            position = place
+            isEncoded = classes & ByteClass.queryEncoded != 0
             guard equals >= 0 else {
                 return (ByteRange(start: start, count: end - start), ByteRange(start: end, count: 0), false)
             }
@@ -35,6 +48,7 @@ public struct QueryReader {
                 true
             )
         }
+        position = place
         return nil
     }
 }

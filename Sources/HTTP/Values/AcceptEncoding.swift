@@ -15,9 +15,13 @@ public enum ContentCoding: UInt8, CaseIterable, Sendable {
 
     /// Finds a coding by its name in any case; `x-gzip` means gzip.
     public static func find(_ name: ByteView) -> ContentCoding? {
-        if name.equalsIgnoringCase("gzip") || name.equalsIgnoringCase("x-gzip") { return .gzip }
-        if name.equalsIgnoringCase("deflate") { return .deflate }
-        return name.equalsIgnoringCase("identity") ? .identity : nil
+        switch name.count {
+        case 4: name.equalsIgnoringCase("gzip") ? .gzip : nil
+        case 6: name.equalsIgnoringCase("x-gzip") ? .gzip : nil
+        case 7: name.equalsIgnoringCase("deflate") ? .deflate : nil
+        case 8: name.equalsIgnoringCase("identity") ? .identity : nil
+        default: nil
+        }
     }
 }
 
@@ -30,7 +34,11 @@ public enum AcceptEncoding {
     ///
     /// Without the field the answer is identity. A member that is malformed is as if absent.
     public static func choose(_ fields: borrowing FieldSection, _ bytes: ByteView) -> ContentCoding? {
-        guard fields.has(.acceptEncoding) else { return .identity }
+        guard let value = fields.find(.acceptEncoding) else { return .identity }
+        // One coding alone is the choice: of the others none is acceptable, or only identity, which comes last.
+        if fields.count(of: .acceptEncoding) == 1, let only = ContentCoding.find(bytes.view(value)) {
+            return only
+        }
         var weights = Weights()
         var next = fields.index(of: .acceptEncoding)
         while let index = next {

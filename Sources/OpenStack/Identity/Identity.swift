@@ -1,8 +1,12 @@
+public import Bytes
+
 /// Who a token stands for.
 ///
-/// - Shape: immutable, shared by both loops with one retain; texts that the hot path compares or writes are bytes.
+/// - Shape: immutable, shared by both loops with one retain; texts that the hot path compares or writes are bytes, and what
+///   it would hash anew for each request is hashed when the identity is made.
 /// - Source: identity API v3, `GET /v3/auth/tokens`; facts §1.5.
-public final class Identity: Sendable {
+// Unchecked because of the pointer: what it points to is never written after `init`.
+public final class Identity: @unchecked Sendable {
     public let userID: [UInt8]
     public let userName: [UInt8]
     public let userDomainID: [UInt8]
@@ -31,6 +35,18 @@ public final class Identity: Sendable {
     public let accessRules: [AccessRule]?
     /// By what the token was got; nil where nobody says.
     public let origin: TokenOrigin?
+    /// What `hash(of:)` makes of the project's and the user's id.
+    public let projectHash: UInt64
+    public let userHash: UInt64
+    /// What it makes of `scopeBytes`.
+    public let scopeHash: UInt64
+    /// The project's id, the roles' key and the user's id, a zero byte behind each of the first two, and the members of
+    /// access lines; lent by `projectIDBytes` and its like.
+    private let block: UnsafeMutablePointer<UInt8>
+    private let blockByteCount: Int
+
+    /// The key under which ids are hashed, so that nobody outside can choose two with one hash; one for the process.
+    private static let key = KeyedHash.random()
 
     /// Makes an identity; `adminRoles` are the roles that make an administrator, `admin` by Nova's default policy.
     public init(
@@ -62,7 +78,67 @@ public final class Identity: Sendable {
         self.expiresAt = expiresAt
         self.accessRules = accessRules
         self.origin = origin
+        let members = Self.accessMembers(project: self.projectID, user: self.userID, roles: rolesKey)
+        let texts = [self.projectID, [0], rolesKey, [0], self.userID, members].flatMap { $0 }
+        blockByteCount = texts.count
+        block = .allocate(capacity: texts.count)
+        block.initialize(from: texts, count: texts.count)
+        projectHash = self.projectID.withUnsafeBufferPointer { Identity.hash(of: $0) }
+        userHash = self.userID.withUnsafeBufferPointer { Identity.hash(of: $0) }
+        scopeHash = Identity.hash(
+            of: ByteView(start: block, count: self.projectID.count + rolesKey.count + 2))
     }
+
+    deinit { block.deallocate() }
+
+    /// The hash by which an id is known for the process's life: of a project, a user or whatever counts beside them.
+    public static func hash(of id: ByteView) -> UInt64 { key.hash(id) }
+
+    /// Makes `,"project":"…","user":"…","roles":"…"`, of the roles as many as have room in 512 bytes; all but printable
+    /// ASCII is escaped byte by byte, as everywhere in access lines.
+    private static func accessMembers(project: [UInt8], user: [UInt8], roles: [UInt8]) -> [UInt8] {
+        var end = min(roles.count, 512)
+        if end < roles.count { while end > 0, roles[end] != 0x2C { end -= 1 } }
+        var members: [UInt8] = []
+        for (name, value) in [("project", project[...]), ("user", user[...]), ("roles", roles[..<end])] {
+            members += Array(",\"\(name)\":\"".utf8)
+            for byte in value {
+                if byte >= 0x20, byte < 0x7F, byte != 0x22, byte != 0x5C {
+                    members.append(byte)
+                } else {
+                    let digits = String(byte, radix: 16)
+                    members += Array((byte < 0x10 ? "\\u000" : "\\u00").utf8) + Array(digits.utf8)
+                }
+            }
+            members.append(0x22)
+        }
+        return members
+    }
+
+    // MARK: - Bytes
+
+    /// The project's id; valid while the identity is held.
+    public var projectIDBytes: ByteView { ByteView(start: block, count: projectID.count) }
+
+    /// The roles in order, joined by commas; valid while the identity is held.
+    public var rolesKeyBytes: ByteView {
+        ByteView(start: block + projectID.count + 1, count: rolesKey.count)
+    }
+
+    /// The user's id; valid while the identity is held.
+    public var userIDBytes: ByteView { ByteView(start: block + scopeByteCount, count: userID.count) }
+
+    /// What may be seen with the token as far as project and roles decide it: both, each with a zero byte behind it; valid
+    /// while the identity is held.
+    public var scopeBytes: ByteView { ByteView(start: block, count: scopeByteCount) }
+
+    /// The members of an access line that tell who asked, each with a comma before it; valid while the identity is held.
+    public var accessMemberBytes: ByteView {
+        let start = scopeByteCount + userID.count
+        return ByteView(start: block + start, count: blockByteCount - start)
+    }
+
+    private var scopeByteCount: Int { projectID.count + rolesKey.count + 2 }
 
     /// Tells whether the token has ended at `now`, in seconds since 1970.
     public func hasExpired(at now: Int64) -> Bool { expiresAt.map { $0 <= now } ?? false }

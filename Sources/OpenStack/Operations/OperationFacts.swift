@@ -71,6 +71,8 @@ public struct ActionFacts {
 /// A compiled parameter: where its texts are in the table's bytes.
 struct ParameterRule {
     var name: ByteRange
+    /// `TextKey.of` the name.
+    var key: UInt64
     /// Place in the definition, which is the order of Nova's own schema.
     var order: UInt16
     var rule: Rule
@@ -93,6 +95,9 @@ struct ParameterRule {
     var remainingText: ByteRange
     var invalidStatus: UInt16
     var message: ByteRange
+
+    /// The places of its choices among the table's.
+    @inline(__always) var choices: Range<Int> { Int(firstChoice)..<Int(firstChoice + choiceCount) }
 }
 
 /// The part of a parameter in a pair of dates.
@@ -120,6 +125,8 @@ struct RouteNode {
 /// A literal segment and where it leads.
 struct RouteEdge {
     var name: ByteRange
+    /// `TextKey.of` the name.
+    var key: UInt64
     var child: Int32
 }
 
@@ -157,7 +164,7 @@ public struct RouteMatch {
     public var project: ByteRange?
     /// A version document by its exact path: served without a token.
     public var isDiscovery = false
-    public var parameters: InlineArray<4, ByteRange> = .init(repeating: .empty)
+    public var parameters: InlineArray<4, ByteRange> = [.empty, .empty, .empty, .empty]
     public var parameterCount = 0
 
     public init() {}

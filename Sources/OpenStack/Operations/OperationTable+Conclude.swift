@@ -7,7 +7,7 @@ extension OperationTable {
     /// - Shape: first what its schema finds, parameter by parameter, then names that it does not know, then what its own
     ///   code finds, as far as nothing stored and no policy comes in between.
     func conclude(
-        _ check: inout QueryCheck, _ operation: OperationFacts, _ scratch: inout Buffer,
+        _ check: borrowing QueryCheck, _ operation: UnsafePointer<OperationFacts>, _ scratch: inout Buffer,
         _ message: inout Buffer
     ) -> QueryVerdict {
         if check.schemaRule >= 0 {
@@ -16,7 +16,7 @@ extension OperationTable {
         }
         if check.unknownCount > 0 { return refuseUnknown(check, operation, &scratch, &message) }
         // Whether a role may ask at all is the policy's to say, and comes before the rest.
-        if operation.requiresAdmin, check.caller != .administrator { return .valid(check.facts) }
+        if operation.pointee.requiresAdmin, check.caller != .administrator { return .valid(check.facts) }
         if check.hasForeignFilter, check.caller != .member { return concludeEarly(check, &scratch, &message) }
         if let verdict = concludeStatus(check, &message) { return verdict }
         if let late = findLate(check, 1...1) {
@@ -90,17 +90,23 @@ extension OperationTable {
     }
 
     /// Finds the wrong late value with the lowest phase among `phases`, the first of the definition among equals.
+    @inline(__always)
     private func findLate(_ check: borrowing QueryCheck, _ phases: ClosedRange<UInt8>) -> LateValue? {
+        check.hasWrongLate ? findWrong(check, phases) : nil
+    }
+
+    private func findWrong(_ check: borrowing QueryCheck, _ phases: ClosedRange<UInt8>) -> LateValue? {
         var found: LateValue?
         var foundKey = Int.max
-        for index in 0..<check.lateCount where check.late[index].isWrong {
-            let rule = rules[check.late[index].rule]
-            let kind = check.isLegacy ? rule.v2Rule : rule.rule
+        for index in 0..<check.lateCount where check.late(index).isWrong {
+            let late = check.late(index)
+            let rule = rules + late.rule
+            let kind = check.isLegacy ? rule.pointee.v2Rule : rule.pointee.rule
             // Nova looks at it for administrators only.
             if kind == .publicFilter, check.caller == .member { continue }
-            let key = Int(kind.phase) << 16 | Int(rule.order)
+            let key = Int(kind.phase) << 16 | Int(rule.pointee.order)
             if phases.contains(kind.phase), key < foundKey {
-                found = check.late[index]
+                found = late
                 foundKey = key
             }
         }
@@ -113,21 +119,21 @@ extension OperationTable {
         _ index: Int, _ range: ByteRange, _ check: borrowing QueryCheck, _ scratch: inout Buffer,
         _ message: inout Buffer
     ) -> QueryVerdict {
-        let rule = rules[index]
-        let kind = check.isLegacy ? rule.v2Rule : rule.rule
+        let rule = rules + index
+        let kind = check.isLegacy ? rule.pointee.v2Rule : rule.pointee.rule
         let value = Self.decoded(check.query.view(range), &scratch)
         appendMistake(value, kind, rule, check.microversion, to: &message)
         settle(&message, rule)
-        return .refused(status: Int(rule.invalidStatus))
+        return .refused(status: Int(rule.pointee.invalidStatus))
     }
 
     /// All values of a parameter that may have one.
     @inline(never) private func refuseRepeated(
         _ check: borrowing QueryCheck, _ scratch: inout Buffer, _ message: inout Buffer
     ) -> QueryVerdict {
-        let rule = rules[check.schemaRule]
+        let rule = rules + check.schemaRule
         message.append("Invalid input for query parameters ")
-        message.append(view(rule.name))
+        message.append(view(rule.pointee.name))
         message.append(". Value: ")
         appendValues(of: rule, check, &scratch, &message)
         message.append(". ")
@@ -138,14 +144,14 @@ extension OperationTable {
     }
 
     private func appendValues(
-        of rule: ParameterRule, _ check: borrowing QueryCheck, _ scratch: inout Buffer,
+        of rule: UnsafePointer<ParameterRule>, _ check: borrowing QueryCheck, _ scratch: inout Buffer,
         _ message: inout Buffer
     ) {
         var reader = QueryReader(check.query)
         var isFirst = true
         message.append("[")
         while let pair = reader.next() {
-            guard Self.decoded(check.query.view(pair.name), &scratch).equals(view(rule.name)) else {
+            guard Self.decoded(check.query.view(pair.name), &scratch).equals(view(rule.pointee.name)) else {
                 continue
             }
             if !isFirst { message.append(", ") }
@@ -157,11 +163,11 @@ extension OperationTable {
 
     /// Names that a strict version does not know, sorted, each once.
     @inline(never) private func refuseUnknown(
-        _ check: borrowing QueryCheck, _ operation: OperationFacts, _ scratch: inout Buffer,
+        _ check: borrowing QueryCheck, _ operation: UnsafePointer<OperationFacts>, _ scratch: inout Buffer,
         _ message: inout Buffer
     ) -> QueryVerdict {
-        guard check.unknownCount <= 16 else { return .valid(check.facts) }
-        if operation.tolerated < 0 { message.append("Additional properties are not allowed (") }
+        guard check.unknownCount <= QueryCheck.capacity else { return .valid(check.facts) }
+        if operation.pointee.tolerated < 0 { message.append("Additional properties are not allowed (") }
         var told = 0
         var last: ByteRange?
         while let next = smallestUnknown(check, above: last) {
@@ -170,10 +176,10 @@ extension OperationTable {
             last = next
             told += 1
         }
-        if operation.tolerated >= 0 {
+        if operation.pointee.tolerated >= 0 {
             message.append(told == 1 ? " does" : " do")
             message.append(" not match any of the regexes: ")
-            message.append(view(operation.toleratedText))
+            message.append(view(operation.pointee.toleratedText))
         } else {
             message.append(told == 1 ? " was unexpected)" : " were unexpected)")
         }
@@ -188,10 +194,10 @@ extension OperationTable {
     private func smallestUnknown(_ check: borrowing QueryCheck, above bound: ByteRange?) -> ByteRange? {
         var found: ByteRange?
         for index in 0..<check.unknownCount {
-            let candidate = check.query.view(check.unknown[index])
+            let candidate = check.query.view(check.unknown(index))
             if let bound, Self.compareDecoded(candidate, check.query.view(bound)) <= 0 { continue }
             if let best = found, Self.compareDecoded(candidate, check.query.view(best)) >= 0 { continue }
-            found = check.unknown[index]
+            found = check.unknown(index)
         }
         return found
     }
@@ -217,11 +223,11 @@ extension OperationTable {
         return high << 4 | low
     }
 
-    private func settle(_ message: inout Buffer, _ rule: ParameterRule) {
+    private func settle(_ message: inout Buffer, _ rule: UnsafePointer<ParameterRule>) {
         guard message.hasOverflowed else { return }
         message.removeAll()
         message.append("Invalid input for query parameters ")
-        message.append(view(rule.name))
+        message.append(view(rule.pointee.name))
         message.append(".")
     }
 }

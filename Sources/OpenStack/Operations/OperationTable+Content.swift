@@ -12,9 +12,11 @@ extension OperationTable {
     ) -> RuleVerdict {
         guard version != .none else { return .valid }
         let effective = version == .v2 ? Microversion.base : microversion
-        var exists = self[operation].covers(effective)
+        var exists = lend(operation).pointee.covers(effective)
         if let action {
-            exists = exists && effective >= actions[action].minimum && effective <= actions[action].maximum
+            let facts = actions + action
+            exists =
+                exists && effective >= facts.pointee.minimum && effective <= facts.pointee.maximum
         }
         if exists { return .valid }
         message.append(Messages.notFound)
@@ -25,9 +27,8 @@ extension OperationTable {
     ///
     /// - Source: such methods of Nova's look at nothing but their schemas.
     public func validateNotEnded(operation: Int, action: Int?, message: inout Buffer) -> RuleVerdict {
-        guard let ended = action.flatMap({ actions[$0].ended }) ?? self[operation].ended else {
-            return .valid
-        }
+        guard let ended = action.flatMap({ (actions + $0).pointee.ended }) ?? lend(operation).pointee.ended
+        else { return .valid }
         if ended.message.isEmpty {
             message.append(Messages.standard(forStatus: ended.status))
         } else {
@@ -66,17 +67,17 @@ extension OperationTable {
             message.append(Messages.unsupportedContentType)
             return .refused(status: 415)
         }
-        let operationFacts = self[operation]
-        guard operationFacts.method == .post || operationFacts.method == .put else {
+        let facts = lend(operation)
+        guard facts.pointee.method == .post || facts.pointee.method == .put else {
             return .valid(actionKey: nil, action: nil)
         }
-        if content.isEmpty, !operationFacts.hasActions { return .valid(actionKey: nil, action: nil) }
+        if content.isEmpty, !facts.pointee.hasActions { return .valid(actionKey: nil, action: nil) }
         switch tape.read(content) {
         case .malformed: return malformed(&message)
         case .tooDeep: return .valid(actionKey: nil, action: nil)
         case .whole: break
         }
-        guard operationFacts.hasActions else { return .valid(actionKey: nil, action: nil) }
+        guard facts.pointee.hasActions else { return .valid(actionKey: nil, action: nil) }
         let top = tape.nodes[0]
         switch top.kind {
         case .integer, .float, .yes, .no, .null, .key: return noSuchResource(&message)
@@ -85,13 +86,13 @@ extension OperationTable {
             JSONScanner.appendUnescaped(content.view(top.range), to: &scratch)
             return Self.scalarCount(scratch.readable) == 1 ? noSuchResource(&message) : malformed(&message)
         case .array: return top.childCount == 1 ? noSuchResource(&message) : malformed(&message)
-        case .object: return action(of: operationFacts, content, tape, &scratch, &message)
+        case .object: return action(of: facts, content, tape, &scratch, &message)
         }
     }
 
     /// The action that the only key of an object names; equal keys count once, since they are one in Nova's dictionary.
     private func action(
-        of operation: OperationFacts, _ content: ByteView, _ tape: borrowing JSONTape,
+        of operation: UnsafePointer<OperationFacts>, _ content: ByteView, _ tape: borrowing JSONTape,
         _ scratch: inout Buffer,
         _ message: inout Buffer
     ) -> ContentVerdict {
@@ -108,7 +109,8 @@ extension OperationTable {
         scratch.removeAll()
         JSONScanner.appendUnescaped(content.view(first), to: &scratch)
         let name = scratch.readable
-        for index in operation.firstAction..<operation.firstAction + operation.actionCount
+        let places = operation.pointee.firstAction
+        for index in places..<places + operation.pointee.actionCount
         where actions[index].key.equals(name) {
             return .valid(actionKey: first, action: index)
         }
@@ -127,7 +129,7 @@ extension OperationTable {
         operation: Int, action: Int?, version: APIVersion, microversion: Microversion, content: ByteView,
         tape: inout JSONTape, scratch: inout Buffer, message: inout Buffer
     ) -> RuleVerdict {
-        let root = action.map { actions[$0].schema } ?? self[operation].schema
+        let root = action.map { (actions + $0).pointee.schema } ?? lend(operation).pointee.schema
         guard root >= 0 else { return .valid }
         if content.isEmpty {
             tape.readNothing()

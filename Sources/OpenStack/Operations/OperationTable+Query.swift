@@ -40,49 +40,74 @@ extension OperationTable {
         _ query: ByteView, operation: Int, version: APIVersion, microversion: Microversion = .base,
         caller: Caller, scratch: inout Buffer, message: inout Buffer
     ) -> QueryVerdict {
-        let operationFacts = self[operation]
+        let facts = lend(operation)
         // Where it has no rules for a query, Nova does not look at one at all: at POST, at PUT, at most of DELETE.
-        guard operationFacts.method == .get || operationFacts.ruleCount > 0 else {
+        guard facts.pointee.method == .get || facts.pointee.ruleCount > 0 else {
             return .valid(QueryFacts())
         }
-        guard Self.isUTF8(query, scratch: &scratch) else {
-            message.append(Messages.queryNotUTF8)
-            return .refused(status: 400)
-        }
         let effective = version == .v2 ? Microversion.base : microversion
-        guard operationFacts.covers(effective) else { return .valid(QueryFacts()) }
-        var check = QueryCheck(
-            query: query, isLegacy: version == .v2, microversion: effective, caller: caller,
-            firstRule: operationFacts.firstRule)
+        guard facts.pointee.covers(effective) else {
+            return Self.isUTF8(query, scratch: &scratch) ? .valid(QueryFacts()) : refuseEncoding(&message)
+        }
+        // Room that nobody fills with anything first: most queries have a pair or two.
+        return withUnsafeTemporaryAllocation(of: LateValue.self, capacity: QueryCheck.capacity) { late in
+            withUnsafeTemporaryAllocation(of: ByteRange.self, capacity: QueryCheck.capacity) { unknown in
+                var check = QueryCheck(
+                    query: query, isLegacy: version == .v2, microversion: effective, caller: caller,
+                    firstRule: facts.pointee.firstRule, late: late.baseAddress!, unknown: unknown.baseAddress!
+                )
+                guard read(&check, facts, &scratch) else { return refuseEncoding(&message) }
+                check.settleStatus()
+                return conclude(check, facts, &scratch, &message)
+            }
+        }
+    }
+
+    private func refuseEncoding(_ message: inout Buffer) -> QueryVerdict {
+        message.append(Messages.queryNotUTF8)
+        return .refused(status: 400)
+    }
+
+    /// Looks at all pairs of a query; false when it is no UTF-8 once decoded.
+    private func read(
+        _ check: inout QueryCheck, _ facts: UnsafePointer<OperationFacts>, _ scratch: inout Buffer
+    ) -> Bool {
+        let query = check.query
+        let effective = check.microversion
         // Under /v2 Nova's schemas take every name.
-        let isStrict = version != .v2 && effective >= operationFacts.strict
+        let isStrict = !check.isLegacy && effective >= facts.pointee.strict
         var reader = QueryReader(query)
+        var isSeenThrough = false
         while let pair = reader.next() {
-            let name = Self.decoded(query.view(pair.name), &scratch)
-            let index = findRule(name, operationFacts)
+            var name = query.view(pair.name)
+            if reader.isEncoded {
+                // Nova decodes all of it before it looks at any name; until here nothing was there to be wrong.
+                if !isSeenThrough {
+                    guard Self.isUTF8(query, scratch: &scratch) else { return false }
+                    isSeenThrough = true
+                }
+                name = Self.decoded(name, &scratch)
+            }
+            let index = findRule(name, facts)
             guard index >= 0, rules[index].minimum <= effective, rules[index].maximum >= effective else {
                 check.facts.unknownCount += 1
-                noteUnknown(name, pair.name, isStrict, operationFacts, &check)
+                noteUnknown(name, pair.name, isStrict, facts, &check)
                 continue
             }
-            judge(index, pair.value, &check, &scratch)
+            judge(index, pair.value, reader.isEncoded, &check, &scratch)
         }
-        check.settleStatus()
-        return conclude(&check, operationFacts, &scratch, &message)
+        return true
     }
 
     /// Finds a parameter of the operation by name; -1 for none.
-    private func findRule(_ name: ByteView, _ operation: OperationFacts) -> Int {
-        var low = operation.firstRule
-        var high = low + operation.ruleCount
+    private func findRule(_ name: ByteView, _ operation: UnsafePointer<OperationFacts>) -> Int {
+        let key = TextKey.of(name)
+        var low = operation.pointee.firstRule
+        var high = low + operation.pointee.ruleCount
         while low < high {
             let middle = (low + high) / 2
-            let candidate = view(rules[middle].name)
-            let shared = min(name.count, candidate.count)
-            var place = 0
-            while place < shared, name[place] == candidate[place] { place += 1 }
-            let order =
-                place < shared ? Int(name[place]) - Int(candidate[place]) : name.count - candidate.count
+            let rule = rules + middle
+            let order = TextKey.order(name, key, view(rule.pointee.name), rule.pointee.key)
             if order == 0 { return middle }
             if order < 0 { high = middle } else { low = middle + 1 }
         }
@@ -90,13 +115,13 @@ extension OperationTable {
     }
 
     private func noteUnknown(
-        _ name: ByteView, _ range: ByteRange, _ isStrict: Bool, _ operation: OperationFacts,
+        _ name: ByteView, _ range: ByteRange, _ isStrict: Bool, _ operation: UnsafePointer<OperationFacts>,
         _ check: inout QueryCheck
     ) {
-        if operation.tolerated >= 0 {
+        if operation.pointee.tolerated >= 0 {
             var match = PatternMatch(steps: patternSteps, ranges: patternRanges, text: name)
             // A tolerated name stays in the query, where an administrator's is refused by words of its own.
-            if match.search(operation.tolerated) != false {
+            if match.search(operation.pointee.tolerated) != false {
                 check.hasForeignFilter = true
                 return
             }
@@ -105,22 +130,26 @@ extension OperationTable {
     }
 
     /// Looks at one value and remembers what is wrong with it.
-    private func judge(_ index: Int, _ range: ByteRange, _ check: inout QueryCheck, _ scratch: inout Buffer) {
-        let rule = rules[index]
-        let kind = check.isLegacy ? rule.v2Rule : rule.rule
-        if rule.single <= check.microversion, check.isRepeated(index) {
-            check.noteSchemaMistake(order: Int(rule.order) * 2 + 1, rule: index, value: range)
+    private func judge(
+        _ index: Int, _ range: ByteRange, _ isEncoded: Bool, _ check: inout QueryCheck,
+        _ scratch: inout Buffer
+    ) {
+        let rule = rules + index
+        let kind = check.isLegacy ? rule.pointee.v2Rule : rule.pointee.rule
+        if rule.pointee.single <= check.microversion, check.isRepeated(index) {
+            check.noteSchemaMistake(order: Int(rule.pointee.order) * 2 + 1, rule: index, value: range)
         }
-        switch rule.pair {
+        switch rule.pointee.pair {
         case .none: break
         case .since: check.since = range
         case .before: check.before = range
         }
-        guard kind != .any || rule.shortcut != .none || rule.choiceCount > 0 else { return }
-        let value = Self.decoded(check.query.view(range), &scratch)
-        noteShortcut(value, rule, &check)
+        guard kind != .any || rule.pointee.shortcut != .none || rule.pointee.choiceCount > 0 else { return }
+        let piece = check.query.view(range)
+        let value = isEncoded ? Self.decoded(piece, &scratch) : piece
+        noteShortcut(value, rule.pointee.shortcut, &check)
         // Under /v2, too, where any key is taken. Nova looks at it without the white space around it.
-        if rule.choiceCount > 0, isForAdmins(PythonText.stripped(value), rule) {
+        if rule.pointee.choiceCount > 0, isForAdmins(PythonText.stripped(value), rule) {
             check.noteAdminChoice(range)
         }
         switch kind {
@@ -128,21 +157,23 @@ extension OperationTable {
         case .joined: return check.hasForeignFilter = true
         case .status: return check.noteStatus(value, rule: index)
         case .allTenants: check.facts.asksAllTenants = value.isEmpty || PythonText.readTruth(value) == true
-        case .choice: if rule.isList { check.hasSortKey = true }
+        case .choice: if rule.pointee.isList { check.hasSortKey = true }
         case .sortDirection: check.sortDirectionCount += 1
         default: break
         }
         let isWrong = isWrong(value, kind, rule, check.microversion)
         if kind.phase == 0 {
             // Of several wrong parameters the first of the schema is told, of several wrong values the first.
-            if isWrong { check.noteSchemaMistake(order: Int(rule.order) * 2, rule: index, value: range) }
+            if isWrong {
+                check.noteSchemaMistake(order: Int(rule.pointee.order) * 2, rule: index, value: range)
+            }
         } else {
             check.noteLate(rule: index, value: range, isWrong: isWrong, lastCounts: kind != .sortDirection)
         }
     }
 
-    private func noteShortcut(_ value: ByteView, _ rule: ParameterRule, _ check: inout QueryCheck) {
-        switch rule.shortcut {
+    private func noteShortcut(_ value: ByteView, _ shortcut: Shortcut, _ check: inout QueryCheck) {
+        switch shortcut {
         case .none: break
         case .always: check.mayEndEarly = true
         case .zero: if PythonText.readInteger(value) == .zero { check.mayEndEarly = true }
@@ -150,8 +181,8 @@ extension OperationTable {
         }
     }
 
-    private func isForAdmins(_ value: ByteView, _ rule: ParameterRule) -> Bool {
-        for index in Int(rule.firstChoice)..<Int(rule.firstChoice + rule.choiceCount)
+    private func isForAdmins(_ value: ByteView, _ rule: UnsafePointer<ParameterRule>) -> Bool {
+        for index in rule.pointee.choices
         where choices[index].isForAdmins && view(choices[index].text).equals(value) {
             return true
         }
@@ -159,7 +190,9 @@ extension OperationTable {
     }
 
     /// Tells whether a decoded value breaks its rule.
-    func isWrong(_ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion) -> Bool {
+    func isWrong(
+        _ value: ByteView, _ kind: Rule, _ rule: UnsafePointer<ParameterRule>, _ version: Microversion
+    ) -> Bool {
         switch kind {
         case .any, .status, .joined, .project, .token: return false
         case .digits, .pageSize: return !RuleForms.isDigits(value)
@@ -178,9 +211,8 @@ extension OperationTable {
         case .legacyInteger:
             return PythonText.isNoInteger(value) || PythonText.readInteger(value) == .negative
         case .choice:
-            for index in Int(rule.firstChoice)..<Int(rule.firstChoice + rule.choiceCount)
-            where view(choices[index].text).equals(value) {
-                return choices[index].isRetired && version > rule.retiredMaximum
+            for index in rule.pointee.choices where view(choices[index].text).equals(value) {
+                return choices[index].isRetired && version > rule.pointee.retiredMaximum
             }
             return true
         }

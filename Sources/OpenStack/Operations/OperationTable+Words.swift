@@ -4,10 +4,10 @@ internal import HTTP
 extension OperationTable {
     /// Appends what Nova says about a wrong value of a query parameter.
     func appendMistake(
-        _ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion,
+        _ value: ByteView, _ kind: Rule, _ rule: UnsafePointer<ParameterRule>, _ version: Microversion,
         to message: inout Buffer
     ) {
-        let name = view(rule.name)
+        let name = view(rule.pointee.name)
         switch kind {
         case .marker, .server:
             message.append("marker [")
@@ -48,7 +48,7 @@ extension OperationTable {
 
     /// Appends jsonschema's part of a message: the value as Python shows it and what it is not.
     private func appendSchemaMistake(
-        _ value: ByteView, _ kind: Rule, _ rule: ParameterRule, _ version: Microversion,
+        _ value: ByteView, _ kind: Rule, _ rule: UnsafePointer<ParameterRule>, _ version: Microversion,
         to message: inout Buffer
     ) {
         if kind == .positive, RuleForms.isDigits(value) {
@@ -72,7 +72,10 @@ extension OperationTable {
         case .regex: message.append(" is not a 'regex'")
         default:
             message.append(" is not one of ")
-            message.append(view(version > rule.retiredMaximum ? rule.remainingText : rule.choicesText))
+            message.append(
+                view(
+                    version > rule.pointee.retiredMaximum
+                        ? rule.pointee.remainingText : rule.pointee.choicesText))
         }
     }
 
@@ -85,28 +88,37 @@ extension OperationTable {
         _ path: ByteView, match: RouteMatch, action: Int?, scratch: inout Buffer, message: inout Buffer
     ) -> RuleVerdict {
         guard case .operation(let operation) = match.outcome, !match.isDiscovery else { return .valid }
-        let own = action.flatMap { actions[$0].unknownMessage }
-        let first = self[operation].firstRule + self[operation].ruleCount
+        let facts = lend(operation)
+        let first = rules + facts.pointee.firstRule + facts.pointee.ruleCount
         for place in 0..<match.parameterCount {
-            let rule = rules[first + place]
-            guard rule.rule != .any else { continue }
-            scratch.removeAll()
-            PercentCoding.decode(path.view(match.parameters[place]), plusIsSpace: false, into: &scratch)
-            guard isWrong(scratch.readable, rule.rule, rule, .base) else { continue }
-            if rule.message.isEmpty {
+            let rule = first + place
+            let kind = rule.pointee.rule
+            guard kind != .any else { continue }
+            let value = Self.decodedSegment(path.view(match.parameters[place]), &scratch)
+            guard isWrong(value, kind, rule, .base) else { continue }
+            if rule.pointee.message.isEmpty {
                 message.append("Invalid input for field/attribute ")
-                message.append(view(rule.name))
+                message.append(view(rule.pointee.name))
                 message.append(". Value: ")
-                message.append(scratch.readable)
+                message.append(value)
                 message.append(". ")
-                appendSchemaMistake(scratch.readable, rule.rule, rule, .base, to: &message)
+                appendSchemaMistake(value, kind, rule, .base, to: &message)
             } else {
+                let own = action.flatMap { actions[$0].unknownMessage }
                 if let own, own.isEmpty { return .valid }
-                appendTemplate(view(own ?? rule.message), scratch.readable, to: &message)
+                appendTemplate(view(own ?? rule.pointee.message), value, to: &message)
             }
-            return .refused(status: Int(rule.invalidStatus))
+            return .refused(status: Int(rule.pointee.invalidStatus))
         }
         return .valid
+    }
+
+    /// Lends a segment of a path decoded; raw where there is nothing to decode.
+    private static func decodedSegment(_ segment: ByteView, _ scratch: inout Buffer) -> ByteView {
+        guard segment.contains(0x25) else { return segment }
+        scratch.removeAll()
+        PercentCoding.decode(segment, plusIsSpace: false, into: &scratch)
+        return scratch.readable
     }
 
     private func appendTemplate(_ template: ByteView, _ value: ByteView, to message: inout Buffer) {

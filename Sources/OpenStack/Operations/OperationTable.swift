@@ -20,6 +20,7 @@ public final class OperationTable: @unchecked Sendable {
 
     let bytes: UnsafePointer<UInt8>
     let byteCount: Int
+    let operationCount: Int
     let facts: UnsafePointer<OperationFacts>
     let actions: UnsafePointer<ActionFacts>
     let rules: UnsafePointer<ParameterRule>
@@ -69,6 +70,7 @@ public final class OperationTable: @unchecked Sendable {
 
     private init(_ builder: TableBuilder) {
         operations = builder.definition.operations
+        operationCount = builder.definition.operations.count
         title = builder.definition.title
         limitClasses = builder.limitClasses
         publishedRates = builder.definition.limitClasses.map(\.rate)
@@ -126,9 +128,12 @@ public final class OperationTable: @unchecked Sendable {
     }
 
     /// The facts of an operation by its index; traps past the end.
-    public subscript(_ operation: Int) -> OperationFacts {
-        precondition(operation >= 0 && operation < operations.count)
-        return facts[operation]
+    public subscript(_ operation: Int) -> OperationFacts { lend(operation).pointee }
+
+    /// Lends the same without a copy; valid as long as the table is.
+    public func lend(_ operation: Int) -> UnsafePointer<OperationFacts> {
+        precondition(operation >= 0 && operation < operationCount)
+        return facts + operation
     }
 
     /// How many actions all operations have together.

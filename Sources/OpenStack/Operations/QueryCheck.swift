@@ -7,8 +7,11 @@ struct LateValue {
     var isWrong: Bool
 }
 
-/// What was seen of a query so far; lives on the stack.
+/// What was seen of a query so far; lives on the stack, with the room for what it collects.
 struct QueryCheck: ~Copyable {
+    /// How many late values and unknown names there is room for: an operation has at most a handful of these; more of
+    /// them would go unchecked here and be Nova's to refuse.
+    static var capacity: Int { 16 }
     let query: ByteView
     let isLegacy: Bool
     let microversion: Microversion
@@ -19,15 +22,15 @@ struct QueryCheck: ~Copyable {
     var schemaOrder = Int.max
     var schemaRule = -1
     var schemaValue = ByteRange.empty
-    // An operation has at most a handful of these; more of them would go unchecked here and be Nova's to refuse.
-    var late: InlineArray<16, LateValue> = .init(
-        repeating: LateValue(rule: -1, value: .empty, isWrong: false))
-    var lateCount = 0
+    private let late: UnsafeMutablePointer<LateValue>
+    private(set) var lateCount = 0
+    /// Whether any late value was wrong; one that counts instead may be right.
+    private(set) var hasWrongLate = false
     var hasAdminChoice = false
     var adminChoice = ByteRange.empty
     /// Names that a strict version does not know; beyond their number Nova finds the words.
-    var unknown: InlineArray<16, ByteRange> = .init(repeating: .empty)
-    var unknownCount = 0
+    private let unknown: UnsafeMutablePointer<ByteRange>
+    private(set) var unknownCount = 0
     /// The values that count of two dates that may not be the other way round.
     var since: ByteRange?
     var before: ByteRange?
@@ -43,7 +46,13 @@ struct QueryCheck: ~Copyable {
     private var namesOther = false
     private var seenOnce: UInt64 = 0
 
-    init(query: ByteView, isLegacy: Bool, microversion: Microversion, caller: Caller, firstRule: Int) {
+    /// Makes a check with room at `late` and `unknown` for `capacity` elements each, which it does not own.
+    init(
+        query: ByteView, isLegacy: Bool, microversion: Microversion, caller: Caller, firstRule: Int,
+        late: UnsafeMutablePointer<LateValue>, unknown: UnsafeMutablePointer<ByteRange>
+    ) {
+        self.late = late
+        self.unknown = unknown
         self.query = query
         self.isLegacy = isLegacy
         self.microversion = microversion
@@ -71,7 +80,7 @@ struct QueryCheck: ~Copyable {
     }
 
     mutating func noteUnknown(_ name: ByteRange) {
-        if unknownCount < 16 { unknown[unknownCount] = name }
+        if unknownCount < Self.capacity { unknown[unknownCount] = name }
         unknownCount += 1
     }
 
@@ -91,14 +100,25 @@ struct QueryCheck: ~Copyable {
         schemaValue = value
     }
 
+    func unknown(_ index: Int) -> ByteRange {
+        precondition(index >= 0 && index < min(unknownCount, Self.capacity))
+        return unknown[index]
+    }
+
+    func late(_ index: Int) -> LateValue {
+        precondition(index >= 0 && index < lateCount)
+        return late[index]
+    }
+
     mutating func noteLate(rule: Int, value: ByteRange, isWrong: Bool, lastCounts: Bool) {
+        if isWrong { hasWrongLate = true }
         for index in 0..<lateCount where late[index].rule == rule {
             if lastCounts || !late[index].isWrong {
                 late[index] = LateValue(rule: rule, value: value, isWrong: isWrong)
             }
             return
         }
-        guard lateCount < 16 else { return }
+        guard lateCount < Self.capacity else { return }
         late[lateCount] = LateValue(rule: rule, value: value, isWrong: isWrong)
         lateCount += 1
     }

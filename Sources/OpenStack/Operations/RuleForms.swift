@@ -39,8 +39,9 @@ enum RuleForms {
     ///
     /// Other characters are left to the database, whose collation may take them for plain ones.
     static func isNoServer(_ value: ByteView) -> Bool {
+        if isMarker(value) { return false }
         for byte in value where byte < 0x20 || byte > 0x7E { return false }
-        return !isMarker(value)
+        return true
     }
 
     /// `asc` or `desc`, with white space around it as Nova allows; what is not ASCII is left to Nova.

@@ -147,7 +147,8 @@ struct TableBuilder {
         let all = Array(parameter.choices.indices)
         let remaining = all.filter { !parameter.retired.contains(parameter.choices[$0]) }
         return ParameterRule(
-            name: add(parameter.name), order: UInt16(order), rule: novaRule ?? parameter.rule,
+            name: add(parameter.name), key: TextKey.of(parameter.name), order: UInt16(order),
+            rule: novaRule ?? parameter.rule,
             v2Rule: parameter.novaRuleIsForV2 ? novaRule ?? parameter.v2Rule : parameter.v2Rule,
             isList: parameter.isList, minimum: parameter.minimum ?? .lowest,
             maximum: parameter.maximum ?? .highest,
@@ -229,7 +230,7 @@ struct TableBuilder {
         let sorted = step.literals.sorted { Array($0.key.utf8).lexicographicallyPrecedes(Array($1.key.utf8)) }
         let firstEdge = edges.count
         nodes[index].firstEdge = Int32(firstEdge)
-        for (name, _) in sorted { edges.append(RouteEdge(name: add(name), child: -1)) }
+        for (name, _) in sorted { edges.append(RouteEdge(name: add(name), key: TextKey.of(name), child: -1)) }
         for (offset, (_, child)) in sorted.enumerated() {
             edges[firstEdge + offset].child = Int32(flatten(child))
         }

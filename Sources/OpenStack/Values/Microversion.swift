@@ -20,8 +20,11 @@ public struct Microversion: Comparable, Hashable, Sendable {
     static var highest: Microversion { Microversion(major: .max, minor: .max) }
 
     public static func < (left: Microversion, right: Microversion) -> Bool {
-        (left.major, left.minor) < (right.major, right.minor)
+        left.number < right.number
     }
+
+    /// Both numbers as one that is ordered as versions are.
+    @inline(__always) private var number: UInt32 { UInt32(major) << 16 | UInt32(minor) }
 
     /// Reads `2.90`: no leading zeros, no sign; nil for any other form and for numbers above 65,535.
     public static func read(_ text: ByteView) -> Microversion? {
@@ -30,6 +33,19 @@ public struct Microversion: Comparable, Hashable, Sendable {
             major <= UInt16.max, minor <= UInt16.max
         else { return nil }
         return Microversion(major: UInt16(major), minor: UInt16(minor))
+    }
+
+    /// Reads a version of one digit, a dot and one to four digits, as `read` does; nil for all others.
+    @inline(__always) static func readShort(_ text: ByteView) -> Microversion? {
+        guard text.count >= 3, text.count <= 6, let base = text.baseAddress,
+            ASCII.isDigit(base[0]), base[0] != 0x30, base[1] == 0x2E, base[2] != 0x30 || text.count == 3
+        else { return nil }
+        var minor: UInt16 = 0
+        for place in 2..<text.count {
+            guard ASCII.isDigit(base[place]) else { return nil }
+            minor = minor &* 10 &+ UInt16(base[place] &- 0x30)  // Cannot wrap: four digits.
+        }
+        return Microversion(major: UInt16(base[0] &- 0x30), minor: minor)
     }
 
     /// Where the dot is when the text has the form `MajorNum.MinorNum`, whatever the size of its numbers.
@@ -78,6 +94,9 @@ public enum MicroversionRequest: Equatable, Sendable {
     public static func read(
         _ fields: borrowing FieldSection, in bytes: ByteView, minimum: Microversion, maximum: Microversion
     ) -> MicroversionRequest {
+        if let (version, range) = usual(fields, in: bytes) {
+            return version >= minimum && version <= maximum ? .version(version) : .outOfRange(range)
+        }
         var found: ByteRange?
         var start = 0
         while let index = fields.index(of: .openStackAPIVersion, from: start) {
@@ -93,6 +112,30 @@ public enum MicroversionRequest: Equatable, Sendable {
         }
         guard let found else { return .absent }
         return judge(bytes.view(found), found, minimum, maximum)
+    }
+
+    /// Reads what nearly all clients send: one line with `compute 2.96`, or one of the older field with `2.96`.
+    ///
+    /// - Errors: nil for any other form, none of which is wrong for that.
+    @inline(__always) private static func usual(
+        _ fields: borrowing FieldSection, in bytes: ByteView
+    ) -> (Microversion, ByteRange)? {
+        let service: UInt64 = 0x2065_7475_706D_6F63  // «compute », its first byte lowest.
+        var text: ByteRange
+        if let value = fields.find(.openStackAPIVersion) {
+            text = value
+            let view = bytes.view(text)
+            guard view.count > 8, fields.count(of: .openStackAPIVersion) == 1, let base = view.baseAddress,
+                UInt64(littleEndian: UnsafeRawPointer(base).loadUnaligned(as: UInt64.self)) == service
+            else { return nil }
+            text = ByteRange(start: text.lower + 8, count: view.count - 8)
+        } else {
+            guard let value = fields.find(.xOpenStackNovaAPIVersion),
+                fields.count(of: .xOpenStackNovaAPIVersion) == 1
+            else { return nil }
+            text = value
+        }
+        return Microversion.readShort(bytes.view(text)).map { ($0, text) }
     }
 
     static func judge(

@@ -4,31 +4,63 @@ public import Bytes
 public enum UUIDForm {
     /// Appends a random UUID of version 4, in 36 bytes (RFC 9562 §5.4).
     public static func append(_ random: inout RandomSource, to buffer: inout Buffer) {
+        guard buffer.room >= byteCount else { return buffer.hasOverflowed = true }
+        write(&random, to: UnsafeMutableRawBufferPointer(buffer.writable))
+        buffer.grow(by: byteCount)
+    }
+
+    /// How long a UUID is in text.
+    public static var byteCount: Int { 36 }
+
+    /// Writes a random UUID of version 4 at the front of `bytes`, which has room for it.
+    public static func write(_ random: inout RandomSource, to bytes: UnsafeMutableRawBufferPointer) {
+        precondition(bytes.count >= byteCount)
         // Version nibble 4, variant bits 10.
         let high = random.next() & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
         let low = random.next() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
-        buffer.appendHexadecimal(high >> 32, width: 8)
-        buffer.append(0x2D)
-        buffer.appendHexadecimal(high >> 16 & 0xFFFF, width: 4)
-        buffer.append(0x2D)
-        buffer.appendHexadecimal(high & 0xFFFF, width: 4)
-        buffer.append(0x2D)
-        buffer.appendHexadecimal(low >> 48, width: 4)
-        buffer.append(0x2D)
-        buffer.appendHexadecimal(low & 0xFFFF_FFFF_FFFF, width: 12)
+        // Groups of eight digits as they stand in memory, the second and third of which a dash divides.
+        let (first, second) = (
+            Buffer.digits(UInt32(high >> 32)), Buffer.digits(UInt32(truncatingIfNeeded: high))
+        )
+        let (third, last) = (
+            Buffer.digits(UInt32(low >> 32)), Buffer.digits(UInt32(truncatingIfNeeded: low))
+        )
+        bytes.storeBytes(of: first, toByteOffset: 0, as: UInt64.self)
+        bytes[8] = 0x2D
+        bytes.storeBytes(of: UInt32(truncatingIfNeeded: second), toByteOffset: 9, as: UInt32.self)
+        bytes[13] = 0x2D
+        bytes.storeBytes(of: UInt32(second >> 32), toByteOffset: 14, as: UInt32.self)
+        bytes[18] = 0x2D
+        bytes.storeBytes(of: UInt32(truncatingIfNeeded: third), toByteOffset: 19, as: UInt32.self)
+        bytes[23] = 0x2D
+        bytes.storeBytes(of: UInt32(third >> 32), toByteOffset: 24, as: UInt32.self)
+        bytes.storeBytes(of: last, toByteOffset: 28, as: UInt64.self)
     }
 
     /// Tells whether the text is 8-4-4-4-12 hexadecimal digits of either case.
     public static func isCanonical(_ text: ByteView) -> Bool {
-        guard text.count == 36 else { return false }
-        for index in 0..<36 {
-            if index == 8 || index == 13 || index == 18 || index == 23 {
-                guard text[index] == 0x2D else { return false }
-            } else {
-                guard ASCII.hexValue(text[index]) != nil else { return false }
-            }
-        }
-        return true
+        guard text.count == 36, let base = text.baseAddress,
+            base[8] == 0x2D, base[13] == 0x2D, base[18] == 0x2D, base[23] == 0x2D
+        else { return false }
+        let raw = UnsafeRawPointer(base)
+        // Sixteen bytes at a time, the last twelve of the middle once more with the end.
+        let start = noDigits(raw.loadUnaligned(as: SIMD16<UInt8>.self))
+        let middle = noDigits(raw.loadUnaligned(fromByteOffset: 16, as: SIMD16<UInt8>.self))
+        let end = noDigits(raw.loadUnaligned(fromByteOffset: 20, as: SIMD16<UInt8>.self))
+        // The four dashes are there, one of them in two of the blocks; nothing else may be wrong.
+        return start + middle + end == 5
+    }
+
+    /// How many of sixteen bytes are no hexadecimal digits.
+    @inline(__always) private static func noDigits(_ lanes: SIMD16<UInt8>) -> Int {
+        // Each distance from the first of a kind that is beyond the last one has bit 7, of itself or once the sum is
+        // past 0x7F.
+        let letter = (lanes | 0x20) &- 0x61
+        let digit = lanes &- 0x30
+        let found = (letter | (letter &+ 0x7A)) & (digit | (digit &+ 0x76)) & 0x80
+        let words = unsafeBitCast(found, to: SIMD2<UInt64>.self)
+        // Bits 7 of the one half and, moved by one, of the other: none falls on another.
+        return (words[0] | words[1] &>> 1).nonzeroBitCount
     }
 
     /// Tells whether oslo's `is_uuid_like` holds: 32 digits, with dashes, braces and `urn:uuid:` where they may be.
@@ -59,10 +91,12 @@ public enum UUIDForm {
 ///
 /// - Source: oslo.context's `generate_request_id` and the pattern by which it accepts a global id.
 public enum RequestID {
-    /// Appends a new id.
-    public static func append(_ random: inout RandomSource, to buffer: inout Buffer) {
-        buffer.append("req-")
-        UUIDForm.append(&random, to: &buffer)
+    /// Writes a new id into `bytes`, which are 40.
+    public static func write(_ random: inout RandomSource, to bytes: UnsafeMutableRawBufferPointer) {
+        precondition(bytes.count == 40)
+        // `req-`, the first letter in the lowest byte.
+        bytes.storeBytes(of: UInt32(0x2D71_6572).littleEndian, as: UInt32.self)
+        UUIDForm.write(&random, to: UnsafeMutableRawBufferPointer(rebasing: bytes[4...]))
     }
 
     /// Tells whether a client's id is accepted: lower-case digits only, any version.
