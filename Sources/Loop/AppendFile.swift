@@ -1,3 +1,4 @@
+import Bytes
 import CLinux
 import Dispatch
 import Synchronization
@@ -24,7 +25,7 @@ public final class AppendFile: @unchecked Sendable {
     private var descriptor: Int32
     // Counts the files opened so far; a batch that was cut by an error starts its line anew in another file.
     private var generation = 0
-    private let buffers = Mutex<[LineBuffer]>([])
+    private let buffers = Guarded<[LineBuffer]>([])
     private let isClosing = Atomic<Bool>(false)
     private let written = Atomic<UInt64>(0)
     private let dropped = Atomic<UInt64>(0)

@@ -63,4 +63,12 @@ struct FileTests {
             }
         }
     }
+
+    @Test func `every lock is one that ThreadSanitizer sees`() {
+        for file in SourceTree.sources {
+            for (number, line) in file.lines.enumerated() {
+                #expect(!line.contains(/\bMutex\b\s*[<(]/), "\(file):\(number + 1): use Guarded: \(line)")
+            }
+        }
+    }
 }
