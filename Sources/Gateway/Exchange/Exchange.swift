@@ -222,7 +222,7 @@ struct Exchange: ~Copyable {
         downstream = .none
         upstream = .none
         configuration = nil
-        fetch = nil
+        if fetch != nil { fetch = nil }
         if call != nil { call = nil }
         if translation != nil { translation = nil }
         reader.reset()
@@ -256,7 +256,7 @@ struct Exchange: ~Copyable {
         ratesAsked = 0
         limitedBy = -1
         reportedStatus = 0
-        reply = Reply()
+        reply.reset()
         failure = .none
         cacheVerdict = .none
         isCollapsed = false

@@ -102,4 +102,14 @@ struct Reply {
     var allowIndex = -1
     var stored: StoredResponse?
     var made: Content?
+
+    mutating func reset() {
+        kind = .fault
+        status = 0
+        retryAfterSeconds = 0
+        allowIndex = -1
+        // Giving back nothing is a call all the same.
+        if stored != nil { stored = nil }
+        if made != nil { made = nil }
+    }
 }

@@ -35,6 +35,10 @@ final class Configuration {
 
     let settings: Settings
     let apis: [API]
+    /// The same, and what judges tokens, for each exchange without counting references.
+    let sites: UnsafePointer<Unmanaged<API>>
+    let lentTokens: Unmanaged<TokenTable>?
+    let lentKeystone: Unmanaged<KeystoneClient>?
     let tokens: TokenTable?
     let keystone: KeystoneClient?
     /// What addresses may send without a good token; nil for as much as they like.
@@ -121,9 +125,11 @@ final class Configuration {
             tokens = TokenTable(settings.identity.staticTokens, adminRoles: settings.identity.adminRoles)
         case .keystone, .none: tokens = nil
         }
+        lentTokens = tokens.map { .passUnretained($0) }
         self.keystone = try keystone.map { keystone in
             try Self.loaded("identity.keystone") { () throws(TLSFault) in try KeystoneClient(keystone) }
         }
+        lentKeystone = self.keystone.map { .passUnretained($0) }
         self.limitStore = try limitStore.map { store in
             let context = try store.settings.tls.map { tls in
                 try Self.loaded("limits.redis") { () throws(TLSFault) in
@@ -165,7 +171,11 @@ final class Configuration {
         viaEnd = Content(text: "Via: 1.1 \(settings.http.via)\r\n\r\n")
         http2ViaEnd = Content(text: "Via: 2.0 \(settings.http.via)\r\n\r\n")
         cacheStatusStart = Content(text: "Cache-Status: \(settings.http.via)")
+        // Last, since nobody would give it back where one of the others throws.
+        sites = .frozen(compiled.map { .passUnretained($0) })
     }
+
+    deinit { sites.deallocate() }
 
     private static func loaded<Value>(
         _ name: String, _ load: () throws(TLSFault) -> Value

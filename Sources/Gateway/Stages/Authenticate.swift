@@ -11,16 +11,16 @@ extension Worker {
         if exchange.pointee.route.isDiscovery { return .next }
         guard let token = userToken(exchange) else { return refuseToken(exchange) }
         return withHouse(of: exchange) { house in
-            if let tokens = house.tokens {
-                guard let identity = tokens.find(token, wallSeconds: wallSeconds) else {
-                    return refuseToken(exchange)
-                }
+            if let tokens = house.lentTokens {
+                let wallSeconds = wallSeconds
+                let found = tokens._withUnsafeGuaranteedRef { $0.find(token, wallSeconds: wallSeconds) }
+                guard let identity = found else { return refuseToken(exchange) }
                 exchange.pointee.adopt(identity)
                 return .next
             }
             // Without a provider the upstream judges the token; nothing here may then depend on who asks.
-            guard let client = house.keystone else { return .next }
-            return authenticate(exchange, token, client)
+            guard let client = house.lentKeystone else { return .next }
+            return client._withUnsafeGuaranteedRef { authenticate(exchange, token, $0) }
         }
     }
 

@@ -18,15 +18,15 @@ extension Worker {
         // The first API that knows the path serves it; when none does, the first one words the refusal.
         withHouse(of: exchange) { house in
             for index in house.apis.indices {
-                let api = house.apis[index]
-                let route = api.table.match(path: path, method: method)
+                let site = house.sites[index]
+                let route = site._withUnsafeGuaranteedRef { $0.table.match(path: path, method: method) }
                 guard index == 0 || route.outcome != .unknown else { continue }
                 exchange.pointee.api = index
-                exchange.pointee.site = .passUnretained(api)
+                exchange.pointee.site = site
                 exchange.pointee.route = route
                 if case .operation(let operation) = route.outcome {
                     exchange.pointee.operation = operation
-                    exchange.pointee.facts = api.table.lend(operation)
+                    exchange.pointee.facts = site._withUnsafeGuaranteedRef { $0.table.lend(operation) }
                 }
                 if route.outcome != .unknown { return }
             }

@@ -12,7 +12,7 @@ extension Worker {
 
     /// Refuses by a rule, with the words in `message`; nil where it is only reported, and the request goes on.
     func refuseByRule(_ exchange: ExchangePointer, _ failure: Failure, status: Int) -> Verdict? {
-        guard configuration(of: exchange).apis[exchange.pointee.api].validation == .report else {
+        guard exchange.pointee.site?._withUnsafeGuaranteedRef({ $0.validation }) == .report else {
             exchange.pointee.failure = failure
             return refuse(exchange, status: status)
         }
