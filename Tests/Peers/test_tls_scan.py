@@ -17,6 +17,8 @@ PRIVATE_CA = {"cert_revocation", "DNS_CAArecord", "cert_trust", "cert_chain_of_t
 # Its check of resumption ends its first connection without waiting for a ticket, which in TLS 1.3 comes after the
 # handshake; it then says that the second could not connect. test_tls_life.py looks at resumption.
 HASTY = ("WARN", "sessionresumption_ticket")
+# Where Debian's GOST engine is not installed, it says so of its own openssl.
+WITHOUT_GOST = ("WARN", "engine_problem")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def test_testssl_finds_at_most_one_low_and_one_medium(scanned, tmp_path, figures
     bad = [
         finding for finding in findings
         if finding["severity"] not in ("OK", "INFO") and finding["id"].split(" ")[0] not in PRIVATE_CA
-        and (finding["severity"], finding["id"]) != HASTY]
+        and (finding["severity"], finding["id"]) not in (HASTY, WITHOUT_GOST)]
     by_severity = {}
     for finding in bad:
         by_severity.setdefault(finding["severity"], []).append((finding["id"], finding["finding"]))
