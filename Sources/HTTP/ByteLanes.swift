@@ -16,4 +16,20 @@ enum ByteLanes {
         let words = unsafeBitCast(lanes, to: SIMD2<UInt64>.self)
         return words[0] | words[1] != 0
     }
+
+    /// Steps over bytes sixteen at a time: to the first that `marks` answers for, or to where fewer than that are left.
+    @inline(__always) static func skip(
+        _ base: UnsafePointer<UInt8>, from start: Int, to end: Int,
+        _ marks: (SIMD16<UInt8>) -> SIMD16<UInt8>
+    ) -> Int {
+        let raw = UnsafeRawPointer(base)
+        var place = start
+        // Cannot overflow: a step is only made where that many bytes are left before `end`.
+        while end &- place >= 16 {
+            let marked = marks(raw.loadUnaligned(fromByteOffset: place, as: SIMD16<UInt8>.self)) & 0x80
+            if let offset = firstMarked(marked) { return place &+ offset }
+            place &+= 16
+        }
+        return place
+    }
 }

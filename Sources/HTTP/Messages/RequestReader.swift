@@ -160,16 +160,10 @@ public struct RequestReader {
     @inline(__always) private static func skipTarget(
         _ base: UnsafePointer<UInt8>, from start: Int, to end: Int
     ) -> Int {
-        let raw = UnsafeRawPointer(base)
-        var place = start
-        // Cannot overflow: a step is only made where that many bytes are left before `end`.
-        while end &- place >= 16 {
-            let lanes = raw.loadUnaligned(fromByteOffset: place, as: SIMD16<UInt8>.self)
+        var place = ByteLanes.skip(base, from: start, to: end) { lanes in
             // Bit 7 of each byte below 0x21, equal to `#` or DEL, or above it.
             let sign = lanes ^ 0x23
-            let found = ((lanes &- 0x21) | (lanes &+ 1) | ((sign &- 1) & ~sign) | lanes) & 0x80
-            if let offset = ByteLanes.firstMarked(found) { return place &+ offset }
-            place &+= 16
+            return (lanes &- 0x21) | (lanes &+ 1) | ((sign &- 1) & ~sign) | lanes
         }
         while place < end, ByteClass.is(base[place], ByteClass.target) { place &+= 1 }
         return place

@@ -57,22 +57,14 @@ public enum PathForm {
     @inline(__always) private static func skipPlain(
         _ base: UnsafePointer<UInt8>, from start: Int, to end: Int
     ) -> Int {
-        let raw = UnsafeRawPointer(base)
-        var place = start
-        // Cannot overflow: a step is only made where that many bytes are left before `end`.
-        while end &- place >= 16 {
-            let lanes = raw.loadUnaligned(fromByteOffset: place, as: SIMD16<UInt8>.self)
+        ByteLanes.skip(base, from: start, to: end) { lanes in
             // Bit 7 of what is no letter, no digit, neither hyphen nor full stop: each distance from the first of a
             // kind that is beyond the last one has it, of itself or once the sum is past 0x7F.
             let letter = (lanes | 0x20) &- 0x61
             let digit = lanes &- 0x30
             let mark = lanes &- 0x2D
-            let found =
-                (letter | (letter &+ 0x66)) & (digit | (digit &+ 0x76)) & (mark | (mark &+ 0x7E)) & 0x80
-            if let offset = ByteLanes.firstMarked(found) { return place &+ offset }
-            place &+= 16
+            return (letter | (letter &+ 0x66)) & (digit | (digit &+ 0x76)) & (mark | (mark &+ 0x7E))
         }
-        return place
     }
 
     private static func isAllowedTriple(_ base: UnsafePointer<UInt8>, _ position: Int, _ end: Int) -> Bool {
